@@ -1,0 +1,1 @@
+"""Calls the mesh: channels, access tokens kept fresh, calls by descriptor."""

@@ -1,0 +1,148 @@
+"""Channels to the gateway or, inside the mesh, to a service."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+# Returns the access token to send; may exchange or refresh one first.
+TokenSource = Callable[[], Awaitable[str]]
+# Returns how many seconds a call may take, or None.
+TimeLeft = Callable[[], float | None]
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+# UNAVAILABLE means that the call did not reach a service that works, so it is tried again. With
+# wait_for_ready a call to a service that is just restarting waits for it, within its deadline.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "waitForReady": True,
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+def service_address(pattern: str, service: str) -> str:
+    """Where a service is, by the pattern of `TOOLMESH_ADDRESS_PATTERN`, `{service}` filled in."""
+    return pattern.replace("{service}", service)
+
+
+def open_channel(
+    address: str,
+    *,
+    token: TokenSource | None = None,
+    time_left: TimeLeft | None = None,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> grpc.aio.Channel:
+    """Opens a channel; close it with `async with`.
+
+    Args:
+        address: `unix:path`, `host:port` or another gRPC target.
+        token: where the access token of each call comes from; None sends none.
+        time_left: bounds every call that states no timeout of its own; used inside the mesh, where
+            a call must not outlive the one that it serves.
+        credentials: TLS; None is plain text, for loopback and for inside a cluster.
+    """
+    options = [*_OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG))]
+    interceptors = _interceptors(token, time_left)
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
+    return grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
+
+
+def _interceptors(
+    token: TokenSource | None, time_left: TimeLeft | None
+) -> list[Any]:
+    if token is None and time_left is None:
+        return []
+    decorate = _Decorator(token, time_left)
+    return [
+        _UnaryUnary(decorate),
+        _UnaryStream(decorate),
+        _StreamUnary(decorate),
+        _StreamStream(decorate),
+    ]
+
+
+class _Decorator:
+    """Adds token and timeout to a call."""
+
+    def __init__(self, token: TokenSource | None, time_left: TimeLeft | None) -> None:
+        self._token = token
+        self._time_left = time_left
+
+    async def __call__(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        metadata = grpc.aio.Metadata(*(details.metadata or ()))
+        if self._token is not None and "authorization" not in metadata:
+            metadata.add("authorization", f"Bearer {await self._token()}")
+        timeout = details.timeout
+        if timeout is None and self._time_left is not None:
+            timeout = self._time_left()
+        return grpc.aio.ClientCallDetails(
+            method=details.method,
+            timeout=timeout,
+            metadata=metadata,
+            credentials=details.credentials,
+            wait_for_ready=details.wait_for_ready,
+        )
+
+
+# gRPC asks for one class per kind of call; a class of all four kinds would be taken for the first.
+
+
+class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    def __init__(self, decorate: _Decorator) -> None:
+        self._decorate = decorate
+
+    async def intercept_unary_unary(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        return await continuation(await self._decorate(client_call_details), request)
+
+
+class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+    def __init__(self, decorate: _Decorator) -> None:
+        self._decorate = decorate
+
+    async def intercept_unary_stream(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        return await continuation(await self._decorate(client_call_details), request)
+
+
+class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+    def __init__(self, decorate: _Decorator) -> None:
+        self._decorate = decorate
+
+    async def intercept_stream_unary(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        return await continuation(await self._decorate(client_call_details), request_iterator)
+
+
+class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
+    def __init__(self, decorate: _Decorator) -> None:
+        self._decorate = decorate
+
+    async def intercept_stream_stream(
+        self, continuation: Any, client_call_details: Any, request_iterator: Any
+    ) -> Any:
+        return await continuation(await self._decorate(client_call_details), request_iterator)

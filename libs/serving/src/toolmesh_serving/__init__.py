@@ -1,0 +1,1 @@
+"""What every service stands on: bootstrap, interceptor stages, health, telemetry and errors."""

@@ -1,0 +1,154 @@
+"""Verifies access tokens: ES256 JWTs signed by the identity service."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import jwt
+import structlog
+
+from toolmesh_serving.caller import Caller
+from toolmesh_serving.errors import TokenInvalid, Unavailable
+
+_ALGORITHM: Final = "ES256"
+_REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "scope", "iat", "exp"]
+# A token of ours has under 2 kB. Longer ones are not even parsed.
+_MAX_TOKEN_CHARS: Final = 8192
+_CACHE_SIZE: Final = 4096
+_SECONDS_BETWEEN_FETCHES: Final = 1.0
+
+_log = structlog.get_logger()
+
+
+class KeySource(Protocol):
+    """Where the public keys come from."""
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """The key of that id, or None.
+
+        Raises:
+            Unavailable: no keys could be had so far.
+        """
+        ...
+
+
+class FetchedKeys:
+    """Keys of a JSON Web Key Set that is fetched when an unknown key id turns up.
+
+    What was fetched stays good while the source is away. Fetches are at least a second apart, so
+    that tokens with invented key ids cause no storm.
+
+    Args:
+        fetch: returns the parsed key set.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        self._fetch = fetch
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._next_fetch = 0.0
+        self._lock = asyncio.Lock()
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """See `KeySource`."""
+        if kid not in self._keys:
+            async with self._lock:
+                if kid not in self._keys and time.monotonic() >= self._next_fetch:
+                    await self._refresh()
+        if not self._keys:
+            raise Unavailable(
+                "the signing keys cannot be had yet; try again", retry_after_seconds=1
+            )
+        return self._keys.get(kid)
+
+    async def _refresh(self) -> None:
+        try:
+            key_set = jwt.PyJWKSet.from_dict(await self._fetch())
+        except Exception as error:
+            _log.warning("keys not fetched", error=str(error))
+            self._next_fetch = time.monotonic() + _SECONDS_BETWEEN_FETCHES
+            return
+        self._keys = {key.key_id: key for key in key_set.keys if key.key_id}
+        self._next_fetch = time.monotonic() + _SECONDS_BETWEEN_FETCHES
+
+
+class AccessTokenVerifier:
+    """Checks signature, issuer, audience and times of access tokens.
+
+    Verified tokens are remembered until they end, so a caller's second call costs a look-up.
+    """
+
+    def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._verified: OrderedDict[str, Caller] = OrderedDict()
+
+    def recall(self, token: str) -> Caller | None:
+        """The caller of a token that was verified before and has not ended."""
+        caller = self._verified.get(token)
+        if caller is None:
+            return None
+        if caller.expires_at <= time.time():
+            del self._verified[token]
+            return None
+        self._verified.move_to_end(token)
+        return caller
+
+    async def verify(self, token: str) -> Caller:
+        """The caller that a token speaks for.
+
+        Raises:
+            TokenInvalid: the token cannot be trusted.
+            Unavailable: the keys to check it with cannot be had.
+        """
+        caller = self.recall(token)
+        if caller is None:
+            caller = _caller(token, await self._claims(token))
+            self._verified[token] = caller
+            if len(self._verified) > _CACHE_SIZE:
+                self._verified.popitem(last=False)
+        return caller
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        if len(token) > _MAX_TOKEN_CHARS:
+            raise _invalid()
+        try:
+            kid = jwt.get_unverified_header(token).get("kid")
+        except jwt.PyJWTError:
+            raise _invalid() from None
+        key = await self._keys.find(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise _invalid()
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[_ALGORITHM],
+                audience=self._audience,
+                issuer=self._issuer,
+                options={"require": _REQUIRED_CLAIMS},
+            )
+        except jwt.PyJWTError:
+            raise _invalid() from None
+
+
+def _caller(token: str, claims: dict[str, Any]) -> Caller:
+    scope, roles = claims["scope"], claims.get("roles", [])
+    if not isinstance(scope, str) or not isinstance(roles, list):
+        raise _invalid()
+    return Caller(
+        subject=claims["sub"],
+        roles=tuple(str(role) for role in roles),
+        scopes=frozenset(scope.split()),
+        expires_at=float(claims["exp"]),
+        token=token,
+    )
+
+
+def _invalid() -> TokenInvalid:
+    return TokenInvalid(
+        "the access token is missing, garbled, expired or not meant for this mesh; get a new one "
+        "with `toolmesh token` or POST /v1/tokens:exchange"
+    )

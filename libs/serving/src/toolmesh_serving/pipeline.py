@@ -1,0 +1,171 @@
+"""Runs every RPC through the stages.
+
+It is one gRPC interceptor, whatever the number of stages: a handler is wrapped once a method, and a
+call then costs plain function calls. Nested interceptors would cost a coroutine each.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from toolmesh_contracts.contract import ContractError, method_policy
+from toolmesh_serving.call import Call, ServedMethod, enter_call, request_metadata
+from toolmesh_serving.stage import Stage
+
+# Generic in the stubs alone, so not at run time.
+_Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+class Pipeline(grpc.aio.ServerInterceptor):
+    """The stages around every RPC.
+
+    Args:
+        stages: outermost first.
+        open_paths: gRPC paths that pass untouched, such as the health check's. All other methods
+            need a policy: one without is refused, not served.
+    """
+
+    def __init__(self, stages: Sequence[Stage], *, open_paths: frozenset[str]) -> None:
+        self._stages = tuple(stages)
+        self._open_paths = open_paths
+        self._handlers: dict[str, _Handler] = {}
+
+    async def intercept_service(
+        self, continuation: Any, handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Finds the method's wrapped handler."""
+        path = handler_call_details.method
+        handler = self._handlers.get(path)
+        if handler is None:
+            handler = await continuation(handler_call_details)
+            if handler is not None and path not in self._open_paths:
+                handler = self._wrap(_served_method(path), handler)
+            if handler is not None:  # unknown paths are not kept: there is no end of them
+                self._handlers[path] = handler
+        return handler
+
+    def _wrap(self, method: ServedMethod, handler: _Handler) -> _Handler:
+        serializers = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.response_streaming:
+            if handler.request_streaming:
+                work = self._streaming(method, handler.stream_stream, stream_in=True)
+                return grpc.stream_stream_rpc_method_handler(work, **serializers)
+            work = self._streaming(method, handler.unary_stream, stream_in=False)
+            return grpc.unary_stream_rpc_method_handler(work, **serializers)
+        if handler.request_streaming:
+            work = self._unary(method, handler.stream_unary, stream_in=True)
+            return grpc.stream_unary_rpc_method_handler(work, **serializers)
+        work = self._unary(method, handler.unary_unary, stream_in=False)
+        return grpc.unary_unary_rpc_method_handler(work, **serializers)
+
+    def _unary(self, method: ServedMethod, work: Any, *, stream_in: bool) -> Any:
+        async def run(request: Any, context: _Context) -> Any:
+            call = _open(method, context)
+            begun = 0
+            response = None
+            try:
+                for stage in self._stages:
+                    waiting = stage.begin(call)
+                    if waiting is not None:
+                        await waiting
+                    begun += 1
+                request = self._admit(call, request, stream_in=stream_in)
+                async with asyncio.timeout(call.remaining()):
+                    response = await work(request, context)
+            except Exception as error:
+                call.error = error
+            except asyncio.CancelledError as error:
+                call.error = error
+                self._end(call, begun)
+                raise
+            self._end(call, begun)
+            if call.error is not None:
+                await _abort(call)
+            return response
+
+        return run
+
+    def _streaming(self, method: ServedMethod, work: Any, *, stream_in: bool) -> Any:
+        async def run(request: Any, context: _Context) -> AsyncIterator[Any]:
+            call = _open(method, context)
+            begun = 0
+            try:
+                for stage in self._stages:
+                    waiting = stage.begin(call)
+                    if waiting is not None:
+                        await waiting
+                    begun += 1
+                request = self._admit(call, request, stream_in=stream_in)
+                async with asyncio.timeout(call.remaining()):
+                    async for response in work(request, context):
+                        yield response
+            except Exception as error:
+                call.error = error
+            except (asyncio.CancelledError, GeneratorExit) as error:
+                call.error = error
+                self._end(call, begun)
+                raise
+            self._end(call, begun)
+            if call.error is not None:
+                await _abort(call)
+
+        return run
+
+    def _admit(self, call: Call, request: Any, *, stream_in: bool) -> Any:
+        if stream_in:
+            return self._admit_each(call, request)
+        self._check(call, request)
+        return request
+
+    async def _admit_each(self, call: Call, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            self._check(call, request)
+            yield request
+
+    def _check(self, call: Call, message: Message) -> None:
+        for stage in self._stages:
+            stage.message(call, message)
+
+    def _end(self, call: Call, begun: int) -> None:
+        for stage in reversed(self._stages[:begun]):
+            stage.end(call)
+
+
+def _open(method: ServedMethod, context: _Context) -> Call:
+    call = Call(
+        method=method,
+        context=context,
+        metadata=request_metadata(context),
+        started=time.monotonic(),
+    )
+    enter_call(call)
+    return call
+
+
+def _served_method(path: str) -> ServedMethod:
+    service, _, name = path.lstrip("/").rpartition("/")
+    descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
+    try:
+        policy, _tool = method_policy(descriptor.GetOptions(), path=path)
+    except ContractError as error:
+        raise RuntimeError(str(error)) from error
+    return ServedMethod.of(descriptor, policy)
+
+
+async def _abort(call: Call) -> NoReturn:
+    if call.status is None:  # no error stage, or it failed: say nothing of what happened
+        await call.context.abort(grpc.StatusCode.INTERNAL, "internal error")
+    context: Any = call.context  # the stubs lack abort_with_status
+    await context.abort_with_status(rpc_status.to_status(call.status))
+    raise AssertionError("abort returns never")

