@@ -113,6 +113,7 @@ class Contract:
     methods: tuple[Method, ...]
     comments: Comments
     descriptor_set: bytes
+    pool: descriptor_pool.DescriptorPool
 
     @classmethod
     def load(cls, path: Path | None = None) -> "Contract":
@@ -138,7 +139,15 @@ class Contract:
         comments = Comments(parsed.file)
         methods = tuple(_methods(parsed.file, pool, comments))
         _check_unique(methods)
-        return cls(methods=methods, comments=comments, descriptor_set=descriptor_set)
+        return cls(methods=methods, comments=comments, descriptor_set=descriptor_set, pool=pool)
+
+    def message(self, full_name: str) -> Descriptor:
+        """The message type of that name, for example `google.rpc.Status`.
+
+        Raises:
+            KeyError: the descriptor set has none.
+        """
+        return self.pool.FindMessageTypeByName(full_name)
 
     @cached_property
     def by_path(self) -> dict[str, Method]:

@@ -54,11 +54,16 @@ class SchemaWriter:
     Args:
         comments: where descriptions come from.
         reference: the start of a `$ref`: `#/$defs/` or `#/components/schemas/`.
+        closed: refuse unknown properties. Right for requests, where they are mistakes; answers may
+            gain fields with time.
     """
 
-    def __init__(self, comments: Comments, *, reference: str = "#/$defs/") -> None:
+    def __init__(
+        self, comments: Comments, *, reference: str = "#/$defs/", closed: bool = False
+    ) -> None:
         self._comments = comments
         self._reference = reference
+        self._closed = closed
         self.definitions: dict[str, Schema] = {}
 
     def message(self, descriptor: Descriptor) -> Schema:
@@ -76,7 +81,8 @@ class SchemaWriter:
         schema["properties"] = properties
         if required:
             schema["required"] = required
-        schema["additionalProperties"] = False
+        if self._closed:
+            schema["additionalProperties"] = False
         return schema
 
     def field(self, field: FieldDescriptor) -> Schema:
@@ -123,9 +129,9 @@ class SchemaWriter:
         return schema
 
 
-def standalone(descriptor: Descriptor, comments: Comments) -> Schema:
+def standalone(descriptor: Descriptor, comments: Comments, *, closed: bool) -> Schema:
     """The schema of a message type, complete in itself: what it refers to is in `$defs`."""
-    writer = SchemaWriter(comments)
+    writer = SchemaWriter(comments, closed=closed)
     schema = writer.message(descriptor)
     if writer.definitions:
         schema["$defs"] = writer.definitions

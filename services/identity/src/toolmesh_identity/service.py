@@ -15,7 +15,7 @@ from toolmesh_identity.access_tokens import TokenMint
 from toolmesh_identity.api_keys import ApiKeys
 from toolmesh_identity.exchange import KeyExchange
 from toolmesh_identity.first_admin import ensure_first_admin
-from toolmesh_identity.gateway_check import CHECK_PATH, GatewayCheckServicer
+from toolmesh_identity.gateway_servicer import CHECK_PATH, GatewayCheckServicer
 from toolmesh_identity.roles import builtin_roles
 from toolmesh_identity.secret import Secret
 from toolmesh_identity.servicer import ApiKeyServicer, RoleServicer, TokenServicer
