@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml))
 PROTOS := $(shell find proto -name '*.proto')
-CODE := libs services gateway evals .ci conftest.py
+CODE := libs services gateway evals docs/examples .ci conftest.py
 
 .PHONY: help setup proto fmt check test demo up down logs status lock bench-gateway clean
 
