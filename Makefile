@@ -15,7 +15,7 @@ help: ## list what can be made
 setup: .venv/.ready .venv/.proto ## install everything into .venv and generate the stubs
 
 demo: setup ## start a mesh, push this repository, ask for its map three ways, stop
-	@$(BIN)/python -m toolmesh_cli.demo
+	@docs/examples/demo
 
 up: setup ## start the mesh in the background; prints its URL and how to get a token
 	@$(BIN)/toolmesh up

@@ -78,9 +78,13 @@ def config() -> str:
     ]
     return "\n".join(
         f"[importlinter{name}]\n"
-        + "\n".join(f"{key} =\n    " + "\n    ".join(values) for key, values in settings.items())
+        + "\n".join(f"{key} ={_value(values)}" for key, values in settings.items())
         for name, settings in sections
     )
+
+
+def _value(values: list[str]) -> str:
+    return f" {values[0]}" if len(values) == 1 else "".join(f"\n    {value}" for value in values)
 
 
 def main() -> int:

@@ -1,0 +1,1 @@
+"""Derives Envoy's configuration from the contract: routes, transcoding, scopes, tools, refusals."""

@@ -1,0 +1,77 @@
+"""The routes: one exact path a method, with the method's own timeout and retries."""
+
+from toolmesh_contracts.contract import Method, SideEffect
+from toolmesh_gateway.settings import GatewaySettings
+from toolmesh_gateway.terms import IDENTITY, Config, seconds, typed
+
+_GRPC: Config = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+_RBAC_PER_ROUTE = "envoy.extensions.filters.http.rbac.v3.RBACPerRoute"
+
+
+def route_configuration(methods: tuple[Method, ...], settings: GatewaySettings) -> Config:
+    """The one virtual host: every method's route, then the one for paths that are no method's."""
+    host: Config = {
+        "name": "mesh",
+        "domains": ["*"],
+        # Credentials that only the gateway has a use for.
+        "request_headers_to_remove": ["cookie", "x-api-key"],
+        "routes": [*(_route(method) for method in methods), _no_method(), _before_transcoding()],
+    }
+    if settings.gateway_cors_origins:
+        host["typed_per_filter_config"] = {"envoy.filters.http.cors": _cors(settings)}
+    return {"name": "mesh", "virtual_hosts": [host]}
+
+
+def _route(method: Method) -> Config:
+    limit = seconds(method.policy.timeout_seconds)
+    action: Config = {
+        "cluster": method.service,
+        "timeout": limit,
+        # A method may be silent for as long as it may run: a push, or a run that is watched.
+        "idle_timeout": limit,
+        # A gRPC client's own deadline holds where it is shorter.
+        "max_stream_duration": {"max_stream_duration": limit, "grpc_timeout_header_max": limit},
+    }
+    if method.policy.side_effect is SideEffect.READ and not method.client_streaming:
+        action["retry_policy"] = {
+            "retry_on": "connect-failure,refused-stream,reset,unavailable",
+            "num_retries": 1,
+            "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
+        }
+    return {"name": method.path, "match": {"path": method.path}, "route": action}
+
+
+def _no_method() -> Config:
+    # A gRPC call that is no method's is told so (404) rather than refused for its scope (403), so
+    # RBAC stands aside.
+    return {
+        "name": "no method",
+        "match": {"prefix": "/", "headers": [_GRPC]},
+        "direct_response": {"status": 404},
+        "typed_per_filter_config": {"envoy.filters.http.rbac": typed(_RBAC_PER_ROUTE)},
+    }
+
+
+def _before_transcoding() -> Config:
+    # HTTP paths come by here before the transcoder makes gRPC paths of them, for which the route is
+    # looked up again; paths that it does not know it refuses itself. So nobody gets to the cluster
+    # (and RBAC would deny it), but the route must be there: where none matches, CORS and ext_authz
+    # do nothing, and an API key would reach the JWT filter as if it were a token.
+    return {"name": "before transcoding", "match": {"prefix": "/"}, "route": {"cluster": IDENTITY}}
+
+
+def _cors(settings: GatewaySettings) -> Config:
+    return typed(
+        "envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        allow_origin_string_match=[{"exact": origin} for origin in settings.gateway_cors_origins],
+        allow_methods="GET, POST, PUT, PATCH, DELETE, OPTIONS",
+        allow_headers=(
+            "authorization, content-type, grpc-timeout, mcp-protocol-version, traceparent, "
+            "x-api-key, x-grpc-web, x-request-id, x-user-agent"
+        ),
+        expose_headers=(
+            "grpc-message, grpc-status, grpc-status-details-bin, retry-after, x-ratelimit-limit, "
+            "x-ratelimit-remaining, x-ratelimit-reset, x-request-id"
+        ),
+        max_age="600",
+    )

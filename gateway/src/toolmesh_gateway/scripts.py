@@ -1,0 +1,19 @@
+"""The few things that no filter of Envoy's does, as Lua. None of it runs on a gRPC call."""
+
+from importlib.resources import files
+
+from toolmesh_gateway.terms import Config, extension
+
+
+def source(name: str) -> str:
+    """The text of a script in the `lua` folder."""
+    return files("toolmesh_gateway").joinpath("lua", f"{name}.lua").read_text()
+
+
+def lua(name: str, text: str) -> Config:
+    """A filter that runs a script."""
+    return extension(
+        f"toolmesh.{name}",
+        "envoy.extensions.filters.http.lua.v3.Lua",
+        default_source_code={"inline_string": text},
+    )
