@@ -1,0 +1,142 @@
+"""Orders the definitions that a query found: nesting, kinds, and what no other file can use."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tree_sitter import Node
+
+from toolmesh_repomap.languages import Language
+from toolmesh_repomap.outline import CALLABLE_KINDS, CONTAINER_KINDS, Definition, Kind
+from toolmesh_repomap.signatures import Header, signature_of
+
+MAX_NAME_BYTES = 200
+
+# `const x = require('y')` is an import.
+_JAVASCRIPT_IMPORT = re.compile(r"=\s*(?:await\s+)?(?:require|import)\(")
+_JAVASCRIPT = frozenset({"javascript", "typescript", "tsx"})
+_TEST_MODULES = frozenset({"test", "tests"})
+_C_FAMILY = frozenset({"c", "cpp"})
+
+
+class Found(NamedTuple):
+    """A definition as the query found it; sorted by the first three fields, the outer come first.
+
+    `order` lets the more telling of two finds with the same name win: a struct over a type.
+    """
+
+    start: int
+    negative_end: int
+    order: int
+    name: str
+    kind: Kind
+    node: Node
+    name_node: Node
+    body_start: int
+    body_end: int
+
+
+class _Around(NamedTuple):
+    """A definition that the one at hand may lie in; place -1: it was dropped."""
+
+    start: int
+    end: int
+    place: int
+    name: str
+    kind: Kind
+
+
+def found_in(captures: dict[str, list[Node]], source: bytes) -> list[Found]:
+    """Return the definitions of one match: one for each name in it."""
+    capture = next(name for name in captures if name.startswith("definition."))
+    kind = Kind(capture.removeprefix("definition."))
+    node = captures[capture][0]
+    start, end = node.byte_range
+    bodies = captures.get("body", ())
+    body_start = min((body.start_byte for body in bodies), default=end)
+    body_end = max((body.end_byte for body in bodies), default=end)
+    order = int(kind in {Kind.TYPE, Kind.VARIABLE})
+    found: list[Found] = []
+    for name_node in captures["name"]:
+        name = source[name_node.start_byte : name_node.end_byte]
+        # `_` is a name for what is not used, or for a translation function: everywhere and nowhere.
+        if name and name != b"_" and len(name) <= MAX_NAME_BYTES:
+            text = name.decode().lstrip(":")
+            found.append(
+                Found(start, -end, order, text, kind, node, name_node, body_start, body_end)
+            )
+    return found
+
+
+def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple[Definition, ...]:
+    """Return the definitions in order, each with its parent, without what no other file can use."""
+    definitions: list[Definition] = []
+    around: list[_Around] = []
+    seen: set[int] = set()
+    for item in sorted(found, key=lambda item: item[:3]):
+        name_start = item.name_node.start_byte
+        if name_start in seen:
+            continue
+        seen.add(name_start)
+        start, end = item.start, -item.negative_end
+        while around and (around[-1].end <= start or around[-1][:2] == (start, end)):
+            around.pop()
+        outer = around[-1] if around else None
+        kind = _kind(item, outer, language)
+        place = -1
+        if not _is_hidden(item, kind, outer, language):
+            signature = signature_of(
+                Header(kind, item.node, name_start, item.body_start, item.body_end),
+                source=source,
+                language=language,
+            )
+            if not (language.name in _JAVASCRIPT and _JAVASCRIPT_IMPORT.search(signature)):
+                place = len(definitions)
+                parent = next((outer.place for outer in reversed(around) if outer.place >= 0), -1)
+                line, end_line = _lines(item)
+                definitions.append(Definition(item.name, kind, line, end_line, signature, parent))
+        around.append(_Around(start, end, place, item.name, kind))
+    return tuple(definitions)
+
+
+def _lines(item: Found) -> tuple[int, int]:
+    """Return the first line of the header, and the last line; annotations come before the first."""
+    # A typedef's name comes after the body.
+    is_behind = item.name_node.start_byte > item.body_start
+    first = item.node.start_point if is_behind else item.name_node.start_point
+    last = item.node.end_point
+    return first.row + 1, last.row + (last.column > 0)
+
+
+def _kind(item: Found, outer: _Around | None, language: Language) -> Kind:
+    if (
+        item.kind not in CALLABLE_KINDS
+        or outer is None
+        or outer.kind not in CONTAINER_KINDS
+        or (outer.kind is Kind.MODULE and language.name != "ruby")
+    ):
+        return item.kind
+    if item.name in language.constructors:
+        return Kind.CONSTRUCTOR
+    return Kind.METHOD if item.kind is Kind.FUNCTION else item.kind
+
+
+def _is_hidden(item: Found, kind: Kind, outer: _Around | None, language: Language) -> bool:
+    """Tell whether no other file can use the definition, or another one says the same."""
+    if language.name in _C_FAMILY and kind in CALLABLE_KINDS and item.name.isupper():
+        # A macro that looks like a function, such as a test's or a lock annotation's.
+        return True
+    if language.name == "rust" and kind is Kind.MODULE and item.name in _TEST_MODULES:
+        return True
+    return outer is not None and _is_hidden_in(outer, item, kind)
+
+
+def _is_hidden_in(outer: _Around, item: Found, kind: Kind) -> bool:
+    if outer.kind is Kind.MODULE:
+        return outer.place < 0
+    if outer.kind in CALLABLE_KINDS:
+        return kind not in CONTAINER_KINDS
+    if outer.kind is Kind.IMPLEMENTATION:
+        return kind is Kind.TYPE
+    # `typedef struct x {...} x`: the typedef says it all.
+    return outer.kind is Kind.TYPE and outer.name == item.name

@@ -1,0 +1,113 @@
+"""Finds the files that an import means.
+
+No build configuration is read: an import is matched with the end of the files' paths, longest
+first, which is right for nearly all layouts (`src/`, monorepos, `go.mod` prefixes, path aliases)
+and costs no more than some lookups. A wrong match shifts a little weight in the ranking; it cannot
+break anything.
+"""
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from toolmesh_repomap.languages import is_source_extension, language_named
+
+# What a folder's own file is called.
+_FOLDER_FILES = frozenset({"__init__", "index", "mod", "lib"})
+_FEWEST_PARTS = 2
+
+
+class ImportResolver:
+    """Resolves imports among the files of one tree, given by path and language name."""
+
+    def __init__(self, paths: Sequence[str], languages: Sequence[str]) -> None:
+        self._languages = languages
+        self._modules = [_module_of(path) for path in paths]
+        self._folders = [posixpath.dirname(path) for path in paths]
+        self._families = [language_named(language).family for language in languages]
+        # Keys begin with the family: an import means a file of its own languages alone.
+        self._by_suffix: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for index, (module, language) in enumerate(zip(self._modules, languages, strict=True)):
+            # Go imports packages, which are folders.
+            name = self._folders[index] if language == "go" else module
+            for suffix in _suffixes(name):
+                self._by_suffix[self._families[index], suffix].append(index)
+        # The tree may be a package itself, whose name is then no folder of the tree.
+        self._is_package = "__init__.py" in paths
+        self._known: dict[tuple[str, str], tuple[int, ...]] = {}
+
+    def resolve(self, importer: int, path: str) -> tuple[int, ...]:
+        """Return the indexes of the files that `path`, imported by file `importer`, means."""
+        language = self._languages[importer]
+        if language == "rust":
+            path = self._rust_path(importer, path)
+        if path.startswith("."):
+            return self._relative(importer, path)
+        key = (path, language)
+        if key not in self._known:
+            self._known[key] = self._absolute(path, language)
+        if not self._known[key] and "/" not in path:
+            # A single name can be a neighbour.
+            neighbour = posixpath.join(self._folders[importer], _module_of(path))
+            return self._find(self._families[importer], "/" + neighbour)
+        return self._known[key]
+
+    def _find(self, family: str, suffix: str) -> tuple[int, ...]:
+        return tuple(self._by_suffix.get((family, suffix), ()))
+
+    def _relative(self, importer: int, path: str) -> tuple[int, ...]:
+        bases = [self._folders[importer]]
+        if self._languages[importer] == "rust":
+            bases.append(self._modules[importer])
+        for base in bases:
+            module = _module_of(posixpath.normpath(posixpath.join(base, path)))
+            # The last part may be a name inside the module.
+            for candidate in (module, posixpath.dirname(module)):
+                if candidate and (found := self._find(self._families[importer], "/" + candidate)):
+                    return found
+        return ()
+
+    def _absolute(self, path: str, language: str) -> tuple[int, ...]:
+        parts = _module_of(path).split("/")
+        family = language_named(language).family
+        # With its last part and without: that may be a name inside the module.
+        for end in (len(parts), len(parts) - 1):
+            for start in range(end):
+                suffix = "/".join(parts[start:end])
+                anchored = start == 0 or language == "go" or (self._is_package and start == 1)
+                if end - start >= _FEWEST_PARTS and (found := self._find(family, suffix)):
+                    return found
+                if anchored and (found := self._find(family, "/" + suffix)):
+                    return found
+        return ()
+
+    def _rust_path(self, importer: int, path: str) -> str:
+        first, _, rest = path.partition("/")
+        module = self._modules[importer]
+        if first == "crate":
+            root, found, _ = f"/{module}/".rpartition("/src/")
+            crate = posixpath.join(root.strip("/"), "src") if found else ""
+            target = posixpath.relpath(f"/{crate}/{rest}", f"/{self._folders[importer]}")
+            return f"./{target}"
+        if first == "self":
+            return f"./{rest}"
+        if first == "super":
+            return f"../{rest}" if module == self._folders[importer] else f"./{rest}"
+        return path
+
+
+def _module_of(path: str) -> str:
+    """Return a path without its extension, and without the name of a folder's own file."""
+    pure = PurePosixPath(path)
+    if is_source_extension(pure.suffix):
+        path = path[: -len(pure.suffix)]
+        path = path.removesuffix(".d")
+    head, _, name = path.rpartition("/")
+    return head if name in _FOLDER_FILES and head else path
+
+
+def _suffixes(module: str) -> list[str]:
+    """Return `/a/b/c`, `a/b/c`, `b/c` and `c` for `a/b/c`: the first is the whole path."""
+    parts = module.split("/")
+    return ["/" + module, *("/".join(parts[start:]) for start in range(len(parts)))]

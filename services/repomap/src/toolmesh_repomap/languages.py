@@ -1,0 +1,198 @@
+"""Which language a file is written in, by its name, and what extraction must know about each."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """A language that maps can read.
+
+    Files use names of their own `family` of languages alone.
+    `grammar` is the tree-sitter grammar's name in the language pack, `queries` the query files that
+    make up its query. `import_separator` parts the names of an import. `constructors` are function
+    names that mean a constructor inside a class. `annotations` are node types that stand before a
+    definition's header and are no part of it. With an `implicit_receiver`, a name that stands alone
+    can be a method of the class around it.
+    """
+
+    name: str
+    grammar: str
+    family: str
+    queries: tuple[str, ...]
+    extensions: tuple[str, ...]
+    file_names: tuple[str, ...] = ()
+    import_separator: str = "/"
+    constructors: frozenset[str] = frozenset()
+    annotations: frozenset[str] = frozenset()
+    line_comment: str = "//"
+    implicit_receiver: bool = False
+    prefixes: dict[str, str] = field(default_factory=dict[str, str])
+
+
+LANGUAGES = (
+    Language(
+        name="python",
+        grammar="python",
+        family="python",
+        queries=("python",),
+        extensions=(".py", ".pyi", ".pyw"),
+        file_names=("SConstruct", "SConscript", "wscript"),
+        import_separator=".",
+        constructors=frozenset({"__init__"}),
+        line_comment="#",
+    ),
+    Language(
+        name="go",
+        grammar="go",
+        family="go",
+        queries=("go",),
+        extensions=(".go",),
+        prefixes={
+            "struct": "type ",
+            "interface": "type ",
+            "type": "type ",
+            "constant": "const ",
+            "variable": "var ",
+        },
+    ),
+    Language(
+        name="javascript",
+        grammar="javascript",
+        family="ecmascript",
+        queries=("ecmascript", "jsx", "javascript"),
+        extensions=(".js", ".mjs", ".cjs", ".jsx"),
+        constructors=frozenset({"constructor"}),
+        annotations=frozenset({"decorator"}),
+    ),
+    Language(
+        name="typescript",
+        grammar="typescript",
+        family="ecmascript",
+        queries=("ecmascript", "typescript"),
+        extensions=(".ts", ".mts", ".cts"),
+        constructors=frozenset({"constructor"}),
+        annotations=frozenset({"decorator"}),
+    ),
+    Language(
+        name="tsx",
+        grammar="tsx",
+        family="ecmascript",
+        queries=("ecmascript", "jsx", "typescript"),
+        extensions=(".tsx",),
+        constructors=frozenset({"constructor"}),
+        annotations=frozenset({"decorator"}),
+    ),
+    Language(
+        name="rust",
+        grammar="rust",
+        family="rust",
+        queries=("rust",),
+        extensions=(".rs",),
+        import_separator="::",
+        constructors=frozenset({"new"}),
+    ),
+    Language(
+        name="java",
+        grammar="java",
+        family="java",
+        queries=("java",),
+        extensions=(".java",),
+        import_separator=".",
+        annotations=frozenset({"annotation", "marker_annotation"}),
+        implicit_receiver=True,
+    ),
+    Language(
+        name="c",
+        grammar="c",
+        family="c",
+        queries=("c",),
+        extensions=(".c", ".h"),
+        implicit_receiver=True,
+    ),
+    Language(
+        name="cpp",
+        grammar="cpp",
+        family="c",
+        queries=("c", "cpp"),
+        extensions=(".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".ipp", ".inl"),
+        implicit_receiver=True,
+    ),
+    Language(
+        name="csharp",
+        grammar="csharp",
+        family="csharp",
+        queries=("csharp",),
+        extensions=(".cs",),
+        import_separator=".",
+        annotations=frozenset({"attribute_list"}),
+        implicit_receiver=True,
+    ),
+    Language(
+        name="ruby",
+        grammar="ruby",
+        family="ruby",
+        queries=("ruby",),
+        extensions=(".rb", ".rake", ".gemspec", ".ru"),
+        file_names=("Rakefile", "Gemfile", "Guardfile", "Vagrantfile"),
+        constructors=frozenset({"initialize"}),
+        line_comment="#",
+        implicit_receiver=True,
+    ),
+    Language(
+        name="php",
+        grammar="php",
+        family="php",
+        queries=("php",),
+        extensions=(".php", ".phtml"),
+        import_separator="\\",
+        constructors=frozenset({"__construct"}),
+        annotations=frozenset({"attribute_list"}),
+    ),
+)
+
+
+@cache
+def language_named(name: str) -> Language:
+    """Return the language of that name; KeyError if there is none."""
+    return {language.name: language for language in LANGUAGES}[name]
+
+
+@cache
+def _by_extension() -> dict[str, Language]:
+    return {ext: language for language in LANGUAGES for ext in language.extensions}
+
+
+@cache
+def _by_file_name() -> dict[str, Language]:
+    return {name: language for language in LANGUAGES for name in language.file_names}
+
+
+def is_source_extension(extension: str) -> bool:
+    """Tell whether files with that extension are in a language that maps can read."""
+    return extension.lower() in _by_extension()
+
+
+def assign_languages(paths: Iterable[str]) -> dict[str, Language]:
+    """Return the language of each path that is in one that maps can read.
+
+    A `.h` file is C, unless the tree has C++ files too: C++'s grammar reads nearly all of C.
+    """
+    languages: dict[str, Language] = {}
+    headers: list[str] = []
+    has_cpp = False
+    for path in paths:
+        pure = PurePosixPath(path)
+        extension = pure.suffix.lower()
+        language = _by_extension().get(extension) or _by_file_name().get(pure.name)
+        if language is None:
+            continue
+        if extension == ".h":
+            headers.append(path)
+        has_cpp = has_cpp or language.name == "cpp"
+        languages[path] = language
+    if has_cpp:
+        languages.update(dict.fromkeys(headers, language_named("cpp")))
+    return languages

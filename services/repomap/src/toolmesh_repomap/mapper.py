@@ -1,0 +1,165 @@
+"""Draws maps of snapshots: the service's one job, without gRPC."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from toolmesh_repomap.errors import FocusPathUnknown
+from toolmesh_repomap.indexing import Indexer, SkippedFile, SnapshotIndex
+from toolmesh_repomap.ranking import rank
+from toolmesh_repomap.rendering import RenderedMap, render_map
+from toolmesh_repomap.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class MapStats:
+    """What a map cost; the counts are of the snapshot, `parsed_file_count` is of this call."""
+
+    file_count: int
+    source_file_count: int
+    parsed_file_count: int
+    definition_count: int
+    reference_count: int
+    index_millis: int
+    rank_millis: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryMap:
+    """A map with what was left out and what it cost."""
+
+    text: str
+    token_count: int
+    truncated: bool
+    shown_file_count: int
+    snapshot: str
+    skipped: tuple[SkippedFile, ...]
+    stats: MapStats
+
+
+class RepositoryMapper:
+    """Draws maps, and keeps the indexes of the snapshots it drew last.
+
+    `kept_files` bounds the kept indexes by the number of their files together; `idle_seconds` after
+    the last map all are let go.
+    """
+
+    def __init__(
+        self,
+        indexer: Indexer,
+        *,
+        count_tokens: Callable[[str], int],
+        kept_files: int,
+        idle_seconds: float,
+    ) -> None:
+        self._indexer = indexer
+        self._count_tokens = count_tokens
+        self._kept_files = kept_files
+        self._idle_seconds = idle_seconds
+        self._kept: OrderedDict[str, SnapshotIndex] = OrderedDict()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._forget: asyncio.TimerHandle | None = None
+
+    async def map(
+        self,
+        snapshot: Snapshot,
+        *,
+        max_tokens: int,
+        focus_paths: Sequence[str] = (),
+        mentioned_names: Sequence[str] = (),
+    ) -> RepositoryMap:
+        """Return a map of the snapshot of at most `max_tokens` tokens.
+
+        What the files at `focus_paths` use ranks higher, and so does what defines a mentioned name;
+        unknown names are ignored.
+
+        Raises:
+            FocusPathUnknown: a focus path is no file of the snapshot.
+        """
+        _check_focus(snapshot, focus_paths)
+        started = time.monotonic()
+        index, parsed_file_count = await self._index(snapshot)
+        indexed = time.monotonic()
+        rendered = await asyncio.to_thread(
+            self._draw, index, max_tokens, focus_paths, mentioned_names
+        )
+        return RepositoryMap(
+            text=rendered.text,
+            token_count=rendered.token_count,
+            truncated=rendered.truncated,
+            shown_file_count=rendered.shown_file_count,
+            snapshot=snapshot.digest,
+            skipped=index.skipped,
+            stats=MapStats(
+                file_count=index.file_count,
+                source_file_count=len(index.files) + len(index.skipped),
+                parsed_file_count=parsed_file_count,
+                definition_count=index.definition_count,
+                reference_count=index.graph.reference_count,
+                index_millis=_millis(indexed - started),
+                rank_millis=_millis(time.monotonic() - indexed),
+            ),
+        )
+
+    def close(self) -> None:
+        """Let go of what is kept."""
+        if self._forget is not None:
+            self._forget.cancel()
+        self._kept.clear()
+
+    async def _index(self, snapshot: Snapshot) -> tuple[SnapshotIndex, int]:
+        # Of several callers who ask for the same snapshot, one does the work. When that one goes
+        # away, the next goes on with what is in the cache by then.
+        lock = self._locks.setdefault(snapshot.digest, asyncio.Lock())
+        async with lock:
+            index = self._kept.get(snapshot.digest)
+            parsed_file_count = 0
+            if index is None:
+                index, parsed_file_count = await self._indexer.index(snapshot)
+            self._keep(snapshot.digest, index)
+            return index, parsed_file_count
+
+    def _keep(self, digest: str, index: SnapshotIndex) -> None:
+        self._kept[digest] = index
+        self._kept.move_to_end(digest)
+        while (
+            len(self._kept) > 1
+            and sum(len(kept.files) for kept in self._kept.values()) > self._kept_files
+        ):
+            self._kept.popitem(last=False)
+        if self._forget is not None:
+            self._forget.cancel()
+        self._forget = asyncio.get_running_loop().call_later(self._idle_seconds, self._kept.clear)
+
+    def _draw(
+        self,
+        index: SnapshotIndex,
+        max_tokens: int,
+        focus_paths: Sequence[str],
+        mentioned_names: Sequence[str],
+    ) -> RenderedMap:
+        # A focus file in no known language is no error, and has nothing to say.
+        focus = [index.places[path] for path in focus_paths if path in index.places]
+        ranking = rank(index.graph, index.files, focus=focus, mentioned=set(mentioned_names))
+        return render_map(
+            index.files,
+            index.other_paths,
+            ranking,
+            max_tokens=max_tokens,
+            count_tokens=self._count_tokens,
+        )
+
+
+def _check_focus(snapshot: Snapshot, focus_paths: Sequence[str]) -> None:
+    if focus_paths:
+        paths = {file.path for file in snapshot}
+        unknown = {index: path for index, path in enumerate(focus_paths) if path not in paths}
+        if unknown:
+            raise FocusPathUnknown.at(unknown)
+
+
+def _millis(seconds: float) -> int:
+    return round(seconds * 1000)

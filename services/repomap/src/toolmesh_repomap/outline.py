@@ -1,0 +1,90 @@
+"""What extraction knows about one file: its definitions, the names it uses and what it imports."""
+
+from enum import StrEnum
+
+import msgspec
+
+# A change of the queries or of the extraction changes what an outline says: count this up, and
+# outlines that were cached before are made anew.
+EXTRACTOR_VERSION = 1
+
+
+class Kind(StrEnum):
+    """What a definition defines."""
+
+    CLASS = "class"
+    INTERFACE = "interface"
+    STRUCT = "struct"
+    ENUM = "enum"
+    TRAIT = "trait"
+    MODULE = "module"
+    IMPLEMENTATION = "implementation"
+    TYPE = "type"
+    FUNCTION = "function"
+    METHOD = "method"
+    CONSTRUCTOR = "constructor"
+    PROPERTY = "property"
+    MACRO = "macro"
+    CONSTANT = "constant"
+    VARIABLE = "variable"
+
+
+CONTAINER_KINDS = frozenset(
+    {
+        Kind.CLASS,
+        Kind.INTERFACE,
+        Kind.STRUCT,
+        Kind.ENUM,
+        Kind.TRAIT,
+        Kind.MODULE,
+        Kind.IMPLEMENTATION,
+    }
+)
+CALLABLE_KINDS = frozenset({Kind.FUNCTION, Kind.METHOD, Kind.CONSTRUCTOR})
+
+
+class Definition(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One definition in a file.
+
+    Lines count from 1, and `end_line` is the last one. `signature` is the header up to the body, on
+    one line. `parent` is the index of the enclosing definition among the file's, -1 for none.
+    """
+
+    name: str
+    kind: Kind
+    line: int
+    end_line: int
+    signature: str
+    parent: int = -1
+
+
+class Outline(msgspec.Struct, frozen=True, array_like=True):
+    """One file's definitions in line order, uses and imports; or why the file was skipped.
+
+    `references` counts the uses of each name that stands alone, `members` of each that is a member
+    of something, as after a dot. `imports` are paths with `/` between their parts,
+    whatever the language writes; `./` and `../` begin those that are relative to the file.
+    """
+
+    definitions: tuple[Definition, ...] = ()
+    references: dict[str, int] = {}
+    members: dict[str, int] = {}
+    imports: tuple[str, ...] = ()
+    skipped: str = ""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Outline)
+
+
+def encode_outline(outline: Outline) -> bytes:
+    """Return the outline as compact bytes."""
+    return _encoder.encode(outline)
+
+
+def decode_outline(data: bytes) -> Outline:
+    """Return the outline that `encode_outline` gave as `data`.
+
+    Raises ValueError (msgspec's DecodeError is one) when the bytes are not an outline.
+    """
+    return _decoder.decode(data)

@@ -1,0 +1,50 @@
+"""Puts the repomap service together."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from toolmesh.repomap.v1 import repomap_service_pb2_grpc
+from toolmesh.workspace.v1 import workspace_service_pb2_grpc
+from toolmesh_repomap.indexing import Indexer
+from toolmesh_repomap.mapper import RepositoryMapper
+from toolmesh_repomap.outline_cache import OutlineCache
+from toolmesh_repomap.servicer import RepomapServicer
+from toolmesh_repomap.settings import Settings
+from toolmesh_repomap.worker_pool import WorkerPool
+from toolmesh_repomap.workspace_client import SnapshotOpener
+from toolmesh_serving.peers import open_peer, open_verifier
+from toolmesh_serving.server import Service, Servicer
+from toolmesh_serving.tokens import count_tokens
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncGenerator[Service]:
+    """Open what the service needs; processes that parse are started when there is work.
+
+    It raises OSError or sqlite3.Error when the data folder cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        verifier = await stack.enter_async_context(open_verifier(settings))
+        channel = await stack.enter_async_context(open_peer(settings, "workspace"))
+        cache = OutlineCache(
+            settings.data_folder / "outlines.sqlite", max_bytes=settings.repomap_cache_bytes
+        )
+        stack.callback(cache.close)
+        pool = WorkerPool(
+            max_workers=settings.repomap_workers,
+            max_memory_bytes=settings.repomap_worker_memory_bytes,
+            file_seconds=settings.repomap_file_seconds,
+            idle_timeout=settings.repomap_worker_idle_seconds,
+        )
+        stack.push_async_callback(pool.close)
+        mapper = RepositoryMapper(
+            Indexer(pool, cache, max_file_bytes=settings.repomap_max_file_bytes),
+            count_tokens=count_tokens,
+            kept_files=settings.repomap_kept_files,
+            idle_seconds=settings.repomap_index_idle_seconds,
+        )
+        stack.callback(mapper.close)
+        snapshots = SnapshotOpener(workspace_service_pb2_grpc.WorkspaceServiceStub(channel))
+        servicer = RepomapServicer(mapper=mapper, snapshots=snapshots)
+        add = repomap_service_pb2_grpc.add_RepomapServiceServicer_to_server
+        yield Service(name="repomap", servicers=(Servicer(add, servicer),), verifier=verifier)

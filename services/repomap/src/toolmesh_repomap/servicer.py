@@ -1,0 +1,59 @@
+"""The repomap service's RPC: protos to domain and back."""
+
+from typing import Any
+
+from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2, repomap_service_pb2_grpc
+from toolmesh_repomap.mapper import MapStats, RepositoryMap, RepositoryMapper
+from toolmesh_repomap.workspace_client import SnapshotOpener
+
+_DEFAULT_TOKENS = 4096
+_MOST_SKIPPED_FILES = 100
+
+
+class RepomapServicer(repomap_service_pb2_grpc.RepomapServiceServicer):
+    """Serves `RepomapService`."""
+
+    def __init__(self, *, mapper: RepositoryMapper, snapshots: SnapshotOpener) -> None:
+        self._mapper = mapper
+        self._snapshots = snapshots
+
+    async def Map(
+        self, request: repomap_service_pb2.MapRequest, context: Any
+    ) -> repomap_service_pb2.MapResponse:
+        """See the proto."""
+        snapshot = await self._snapshots.open(request.workspace, request.snapshot)
+        drawn = await self._mapper.map(
+            snapshot,
+            max_tokens=request.max_tokens or _DEFAULT_TOKENS,
+            focus_paths=request.focus_paths,
+            mentioned_names=request.mentioned_names,
+        )
+        return _response(drawn)
+
+
+def _response(drawn: RepositoryMap) -> repomap_service_pb2.MapResponse:
+    return repomap_service_pb2.MapResponse(
+        map=drawn.text,
+        token_count=drawn.token_count,
+        truncated=drawn.truncated,
+        shown_file_count=drawn.shown_file_count,
+        snapshot=drawn.snapshot,
+        skipped_files=[
+            repomap_pb2.SkippedFile(path=file.path, reason=file.reason)
+            for file in drawn.skipped[:_MOST_SKIPPED_FILES]
+        ],
+        skipped_file_count=len(drawn.skipped),
+        stats=_stats(drawn.stats),
+    )
+
+
+def _stats(stats: MapStats) -> repomap_pb2.MapStats:
+    return repomap_pb2.MapStats(
+        file_count=stats.file_count,
+        source_file_count=stats.source_file_count,
+        parsed_file_count=stats.parsed_file_count,
+        definition_count=stats.definition_count,
+        reference_count=stats.reference_count,
+        index_millis=stats.index_millis,
+        rank_millis=stats.rank_millis,
+    )

@@ -1,0 +1,116 @@
+"""Which files an import means."""
+
+import pytest
+
+from toolmesh_repomap.import_resolution import ImportResolver
+from toolmesh_repomap.imports import import_paths
+from toolmesh_repomap.languages import assign_languages, language_named
+
+_TREE = [
+    "src/shop/__init__.py",
+    "src/shop/money.py",
+    "src/shop/orders/__init__.py",
+    "src/shop/orders/cart.py",
+    "src/shop/orders/stock.py",
+    "settings.py",
+    "web/src/app.ts",
+    "web/src/lib/api/index.ts",
+    "web/src/lib/format.ts",
+    "web/src/types.d.ts",
+    "internal/money/amount.go",
+    "internal/money/tax.go",
+    "main.go",
+    "java/src/main/java/com/example/Ledger.java",
+    "java/src/main/java/com/example/money/Amount.java",
+    "include/cache/cache.h",
+    "lib/cache.cc",
+    "lib/util.h",
+    "core/src/lib.rs",
+    "core/src/lexer.rs",
+    "core/src/ast/mod.rs",
+    "core/src/ast/node.rs",
+    "app/Money/Amount.php",
+    "app/Cart.php",
+    "gem/lib/shop/retry.rb",
+    "gem/lib/shop.rb",
+]
+
+
+@pytest.mark.parametrize(
+    ("importer", "path", "found"),
+    [
+        ("src/shop/orders/cart.py", "shop/money", ["src/shop/money.py"]),
+        ("src/shop/orders/cart.py", "shop/money/Amount", ["src/shop/money.py"]),
+        ("src/shop/orders/cart.py", "./stock", ["src/shop/orders/stock.py"]),
+        ("src/shop/orders/cart.py", "./", ["src/shop/orders/__init__.py"]),
+        ("src/shop/orders/cart.py", "../money/zero", ["src/shop/money.py"]),
+        ("src/shop/orders/cart.py", "settings", ["settings.py"]),
+        ("src/shop/orders/cart.py", "os/path", []),
+        ("src/shop/orders/cart.py", "json", []),
+        ("src/shop/orders/cart.py", "../../../../../etc/passwd", []),
+        ("web/src/app.ts", "./lib/api", ["web/src/lib/api/index.ts"]),
+        ("web/src/app.ts", "./lib/format.js", ["web/src/lib/format.ts"]),
+        ("web/src/app.ts", "./types", ["web/src/types.d.ts"]),
+        ("web/src/app.ts", "@/lib/format", ["web/src/lib/format.ts"]),
+        ("web/src/app.ts", "react", []),
+        (
+            "main.go",
+            "example.com/shop/internal/money",
+            ["internal/money/amount.go", "internal/money/tax.go"],
+        ),
+        ("main.go", "net/http", []),
+        (
+            "java/src/main/java/com/example/Ledger.java",
+            "com/example/money/Amount",
+            ["java/src/main/java/com/example/money/Amount.java"],
+        ),
+        (
+            "java/src/main/java/com/example/Ledger.java",
+            "com/example/money/Amount/zero",
+            ["java/src/main/java/com/example/money/Amount.java"],
+        ),
+        ("lib/cache.cc", "cache/cache.h", ["include/cache/cache.h"]),
+        ("lib/cache.cc", "util.h", ["lib/util.h"]),
+        ("lib/cache.cc", "string", []),
+        ("core/src/lib.rs", "./lexer", ["core/src/lexer.rs"]),
+        ("core/src/lexer.rs", "crate/ast/node/Node", ["core/src/ast/node.rs"]),
+        ("core/src/ast/node.rs", "super", ["core/src/ast/mod.rs"]),
+        ("core/src/ast/mod.rs", "self/node/Node", ["core/src/ast/node.rs"]),
+        ("core/src/ast/node.rs", "crate/lexer/Token", ["core/src/lexer.rs"]),
+        ("app/Cart.php", "Shop/Money/Amount", ["app/Money/Amount.php"]),
+        ("gem/lib/shop.rb", "shop/retry", ["gem/lib/shop/retry.rb"]),
+    ],
+)
+def test_resolves(importer: str, path: str, found: list[str]) -> None:
+    """An import means the files whose paths end like it, or lie where it says."""
+    languages = assign_languages(_TREE)
+    resolver = ImportResolver(_TREE, [languages[path].name for path in _TREE])
+    resolved = resolver.resolve(_TREE.index(importer), path)
+    assert [_TREE[index] for index in resolved] == found
+
+
+def test_a_package_at_the_root_is_found_by_its_own_name() -> None:
+    """When the tree is a package itself, its name is the first part of what its files import."""
+    tree = ["__init__.py", "conf.py", "db.py"]
+    resolver = ImportResolver(tree, ["python"] * 3)
+    assert resolver.resolve(2, "shop/conf") == (1,)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "item", "paths"),
+    [
+        ("python", "a.b", "", ["a/b"]),
+        ("python", "..a.b", "c", ["../a/b/c"]),
+        ("python", ".", "c", ["./c"]),
+        ("go", '"example.com/a"', "", ["example.com/a"]),
+        ("c", "<sys/stat.h>", "", ["sys/stat.h"]),
+        ("javascript", "'./a b'", "", []),
+        ("rust", "a::{b, c::{d, e as f}, self}", "", ["a/b", "a/c/d", "a/c/e", "a"]),
+        ("rust", "a::{" * 50, "", []),
+        ("php", "A\\B", "C", ["A/B/C"]),
+        ("java", "a.b.C", "", ["a/b/C"]),
+    ],
+)
+def test_reads_imports(language: str, text: str, item: str, paths: list[str]) -> None:
+    """Whatever a language writes becomes paths; what is no path is left out."""
+    assert import_paths(text, item, language_named(language)) == paths

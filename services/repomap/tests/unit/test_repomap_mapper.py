@@ -1,0 +1,293 @@
+"""Maps of whole snapshots: what is parsed, kept, skipped and refused."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from toolmesh_repomap.errors import FocusPathUnknown
+from toolmesh_repomap.indexing import Indexer
+from toolmesh_repomap.mapper import RepositoryMapper
+from toolmesh_repomap.outline_cache import OutlineCache
+from toolmesh_repomap.worker_pool import WorkerPool
+from toolmesh_serving.tokens import count_tokens
+
+_MAX_FILE_BYTES = 100_000
+
+_SHOP = {
+    "shop/__init__.py": b"",
+    "shop/money.py": b"class Amount:\n    def plus_tax(self, rate):\n        return self\n",
+    "shop/cart.py": b"""from shop.money import Amount
+
+def sum_up(items):
+    return Amount(items)
+""",
+    "shop/web.py": b"""from shop.cart import sum_up
+
+def show(items):
+    return sum_up(items).plus_tax(1)
+""",
+    "README.md": b"# Shop\n",
+}
+
+
+@dataclass(frozen=True)
+class _File:
+    path: str
+    digest: bytes
+    size_bytes: int
+
+
+@dataclass
+class _Tree:
+    """A snapshot in memory that remembers what was read."""
+
+    contents: dict[str, bytes]
+    read: list[bytes] = field(default_factory=list[bytes])
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(repr(sorted(self.contents.items())).encode()).hexdigest()
+
+    def __iter__(self) -> Iterator[_File]:
+        for path, content in sorted(self.contents.items()):
+            yield _File(path, hashlib.sha256(content).digest(), len(content))
+
+    async def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
+        by_digest = {
+            hashlib.sha256(content).digest(): content for content in self.contents.values()
+        }
+        for digest in digests:
+            self.read.append(digest)
+            yield digest, by_digest[digest]
+
+
+@pytest.fixture
+async def pool() -> AsyncGenerator[WorkerPool]:
+    """A pool of two workers."""
+    pool = WorkerPool(max_workers=2, max_memory_bytes=2**30, file_seconds=60, idle_timeout=60)
+    yield pool
+    await pool.close()
+
+
+class _Mappers:
+    """Makes mappers that share a pool and a cache, as restarts of one service do."""
+
+    def __init__(self, pool: WorkerPool, path: Path) -> None:
+        self._pool = pool
+        self.cache = OutlineCache(path, max_bytes=2**26)
+
+    def start(self, *, kept_files: int = 1000) -> RepositoryMapper:
+        return RepositoryMapper(
+            Indexer(self._pool, self.cache, max_file_bytes=_MAX_FILE_BYTES),
+            count_tokens=count_tokens,
+            kept_files=kept_files,
+            idle_seconds=900,
+        )
+
+
+@pytest.fixture
+def mappers(pool: WorkerPool, tmp_path: Path) -> Iterator[_Mappers]:
+    """Mappers over one cache."""
+    mappers = _Mappers(pool, tmp_path / "outlines.sqlite")
+    yield mappers
+    mappers.cache.close()
+
+
+async def test_maps_a_tree(mappers: _Mappers) -> None:
+    """The whole of a small tree fits into a large budget."""
+    drawn = await mappers.start().map(_Tree(_SHOP), max_tokens=1_000_000)
+    assert drawn.text == (
+        "shop/money.py:\n"
+        "1 class Amount\n"
+        "2   def plus_tax(self, rate)\n"
+        "\n"
+        "shop/cart.py:\n"
+        "3 def sum_up(items)\n"
+        "\n"
+        "shop/web.py:\n"
+        "3 def show(items)\n"
+        "\n"
+        "README.md\n"
+        "shop/__init__.py"
+    )
+    assert not drawn.truncated
+    assert drawn.token_count == count_tokens(drawn.text)
+    assert drawn.shown_file_count == 5
+    assert drawn.stats.file_count == 5
+    assert drawn.stats.source_file_count == 4
+    assert drawn.stats.parsed_file_count == 3
+    assert drawn.stats.definition_count == 4
+    assert drawn.stats.reference_count > 0
+
+
+async def test_only_changed_contents_are_read_and_parsed(mappers: _Mappers) -> None:
+    """A second map parses nothing; after an edit and a copy, only the edited file."""
+    mapper = mappers.start()
+    await mapper.map(_Tree(_SHOP), max_tokens=100)
+    again = _Tree(_SHOP)
+    drawn = await mapper.map(again, max_tokens=100)
+    assert (drawn.stats.parsed_file_count, again.read) == (0, [])
+
+    edited = b"def brand_new_function():\n    pass\n"
+    changed = _Tree({**_SHOP, "shop/web.py": edited, "copy/money.py": _SHOP["shop/money.py"]})
+    drawn = await mapper.map(changed, max_tokens=1000)
+    assert drawn.stats.parsed_file_count == 1
+    assert changed.read == [hashlib.sha256(edited).digest()]
+    assert "def brand_new_function()" in drawn.text
+    assert "copy/money.py:" in drawn.text
+
+
+async def test_many_files(mappers: _Mappers) -> None:
+    """Files beyond what is parsed at once, and kept at once, are all there in the end."""
+    files = {f"m{i}.py": b"def function_%d(): pass\n" % i for i in range(600)}
+    drawn = await mappers.start().map(_Tree(files), max_tokens=1_000_000)
+    assert drawn.stats.parsed_file_count == 600
+    assert drawn.text.count("def function_") == 600
+    drawn = await mappers.start().map(_Tree(files), max_tokens=100)
+    assert drawn.stats.parsed_file_count == 0
+
+
+async def test_a_restart_finds_what_was_parsed(mappers: _Mappers) -> None:
+    """What was parsed once is not parsed again by the next process."""
+    first = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    tree = _Tree(_SHOP)
+    second = await mappers.start().map(tree, max_tokens=100)
+    assert (second.stats.parsed_file_count, tree.read) == (0, [])
+    assert second.text == first.text
+
+
+async def test_outlines_that_cannot_be_decoded_are_made_anew(mappers: _Mappers) -> None:
+    """Garbage in the cache costs the time to parse, and no wrong map."""
+    first = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    keys = [(file.digest, "python") for file in _Tree(_SHOP)]
+    mappers.cache.put_many(dict.fromkeys(mappers.cache.get_many(keys), b"\xc1garbage"))
+    second = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    assert second.stats.parsed_file_count == 3
+    assert second.text == first.text
+    third = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    assert third.stats.parsed_file_count == 0
+
+
+async def test_bad_files_cost_themselves_alone(mappers: _Mappers) -> None:
+    """Every kind of bad file is named with its reason, and the rest is mapped."""
+    bad = {
+        "bad/latin.py": "x = 'é'\n".encode("latin-1"),
+        "bad/zero.py": b"x = '\0'\n",
+        "bad/minified.js": b"a=1;" * 20_000,
+        "bad/deep.py": b"x = " + b"(\n" * 10_000 + b")\n" * 10_000,
+        "bad/large.py": b"def f(): pass\n" * 10_000,
+        "bad/line.js": b"b=2;" * 1_250_000,
+    }
+    drawn = await mappers.start().map(_Tree({**_SHOP, **bad}), max_tokens=1000)
+    assert {file.path: file.reason for file in drawn.skipped} == {
+        "bad/latin.py": "not UTF-8",
+        "bad/zero.py": "binary",
+        "bad/minified.js": "minified",
+        "bad/deep.py": "nested too deep",
+        "bad/large.py": "too large",
+        "bad/line.js": "too large",
+    }
+    assert "class Amount" in drawn.text
+    assert "bad/latin.py" in drawn.text
+    assert drawn.stats.source_file_count == 10
+
+
+async def test_too_large_files_are_not_even_read(mappers: _Mappers) -> None:
+    """A file over the limit, and one in no known language, are never fetched."""
+    tree = _Tree({"large.py": b"x = 1\n" * 50_000, "data.bin": b"1" * 10})
+    await mappers.start().map(tree, max_tokens=100)
+    assert tree.read == []
+
+
+async def test_focus_and_mentions_steer(mappers: _Mappers) -> None:
+    """What a focus file uses, and a mentioned definition, come first."""
+    files = {
+        "hub.py": b"def load_config(): pass\n",
+        "rare.py": b"def save_report(): pass\n",
+        "last.py": b"from rare import save_report\n\nsave_report()\n",
+        **{
+            f"user{i}.py": b"from hub import load_config\nload_config()\n#%d\n" % i
+            for i in range(5)
+        },
+    }
+    mapper = mappers.start()
+    budget = 14
+
+    async def first_path(**steer: list[str]) -> str:
+        drawn = await mapper.map(_Tree(files), max_tokens=budget, **steer)
+        return drawn.text.partition(":")[0]
+
+    assert await first_path() == "hub.py"
+    assert await first_path(focus_paths=["last.py"]) == "rare.py"
+    assert await first_path(mentioned_names=["save_report", "nothing_at_all"]) == "rare.py"
+
+
+async def test_unknown_focus_paths_are_refused(mappers: _Mappers) -> None:
+    """A focus path that is no file is named as the field that it is."""
+    focus = ["shop/web.py", "shop/none.py", "../etc/passwd", "README.md"]
+    with pytest.raises(FocusPathUnknown) as caught:
+        await mappers.start().map(_Tree(_SHOP), max_tokens=100, focus_paths=focus)
+    fields = [violation.field for violation in caught.value.field_violations]
+    assert fields == ["focus_paths[1]", "focus_paths[2]"]
+
+
+async def test_empty_tree(mappers: _Mappers) -> None:
+    """A snapshot without files has an empty map, and nothing is missing from it."""
+    drawn = await mappers.start().map(_Tree({}), max_tokens=100)
+    assert (drawn.text, drawn.token_count, drawn.truncated) == ("", 0, False)
+
+
+async def test_a_tree_without_code_is_a_list_of_paths(mappers: _Mappers) -> None:
+    """When nothing is in a known language, the map names the files."""
+    tree = _Tree({"notes/b.txt": b"b", "a.txt": b"a"})
+    drawn = await mappers.start().map(tree, max_tokens=100)
+    assert drawn.text == "a.txt\nnotes/b.txt"
+
+
+async def test_many_callers_parse_once(mappers: _Mappers) -> None:
+    """Of callers who ask for the same snapshot at once, one does the work for all."""
+    mapper = mappers.start()
+    trees = [_Tree(_SHOP) for _ in range(5)]
+    drawn = await asyncio.gather(*(mapper.map(tree, max_tokens=100) for tree in trees))
+    assert sum(each.stats.parsed_file_count for each in drawn) == 3
+    assert len({each.text for each in drawn}) == 1
+
+
+async def test_a_caller_who_leaves_does_not_stop_the_next(mappers: _Mappers) -> None:
+    """When the caller who parses gives up, the next one in line goes on."""
+    mapper = mappers.start()
+    first = asyncio.create_task(mapper.map(_Tree(_SHOP), max_tokens=100))
+    second = asyncio.create_task(mapper.map(_Tree(_SHOP), max_tokens=100))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).text
+
+
+async def test_kept_indexes_are_bounded(mappers: _Mappers) -> None:
+    """Snapshots that were not asked for lately are read from the cache again."""
+    mapper = mappers.start(kept_files=5)
+    other = {"other.py": b"def other_thing(): pass\n", **_SHOP}
+    await mapper.map(_Tree(_SHOP), max_tokens=100)
+    await mapper.map(_Tree(other), max_tokens=100)
+    drawn = await mapper.map(_Tree(_SHOP), max_tokens=100)
+    assert drawn.stats.parsed_file_count == 0
+    mapper.close()
+
+
+async def test_a_failing_read_fails_the_map(mappers: _Mappers) -> None:
+    """What the snapshot raises reaches the caller as it is, and the next call works."""
+
+    class Failing(_Tree):
+        async def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
+            async for pair in super().read_many(list(digests)[:1]):
+                yield pair
+            raise ConnectionResetError("gone")
+
+    mapper = mappers.start()
+    with pytest.raises(ConnectionResetError):
+        await mapper.map(Failing(_SHOP), max_tokens=100)
+    assert (await mapper.map(_Tree(_SHOP), max_tokens=100)).text

@@ -1,0 +1,223 @@
+"""What leans on what, and what that makes important."""
+
+import numpy as np
+import pytest
+
+from toolmesh_repomap.outline import Definition, Kind, Outline
+from toolmesh_repomap.ranking import Ranking, rank
+from toolmesh_repomap.reference_graph import SourceFile, build_graph
+
+
+def _file(
+    path: str,
+    defines: str = "",
+    uses: str = "",
+    *,
+    members: str = "",
+    imports: str = "",
+    language: str = "python",
+) -> SourceFile:
+    """A file with classes (capitalised) and functions, and uses of names."""
+    definitions = tuple(
+        Definition(name, Kind.CLASS if name[0].isupper() else Kind.FUNCTION, line, line, name)
+        for line, name in enumerate(defines.split(), 1)
+    )
+    return SourceFile(
+        path,
+        language,
+        Outline(
+            definitions=definitions,
+            references={name: uses.split().count(name) for name in uses.split()},
+            members={name: members.split().count(name) for name in members.split()},
+            imports=tuple(imports.split()),
+        ),
+    )
+
+
+def _scores(
+    files: list[SourceFile], focus: list[str] | None = None, mentioned: set[str] | None = None
+) -> dict[str, float]:
+    places = [index for index, file in enumerate(files) if file.path in (focus or [])]
+    ranking = rank(build_graph(files), files, focus=places, mentioned=mentioned or set())
+    names = [f"{f.path}:{d.name}" for f in files for d in f.outline.definitions]
+    return dict(zip(names, ranking.definitions.tolist(), strict=True))
+
+
+def test_what_many_use_ranks_above_what_one_uses() -> None:
+    """A definition's score grows with the files that use it."""
+    scores = _scores(
+        [
+            _file("hub.py", "load_config"),
+            _file("rare.py", "save_report"),
+            *(_file(f"user{i}.py", "", "load_config") for i in range(5)),
+            _file("last.py", "", "save_report"),
+        ]
+    )
+    assert scores["hub.py:load_config"] > 2 * scores["rare.py:save_report"] > 0
+
+
+def test_rank_flows_on() -> None:
+    """What an important file uses is more important than what an unimportant one uses."""
+    scores = _scores(
+        [
+            _file("base.py", "BaseStore"),
+            _file("other.py", "OtherStore"),
+            _file("hub.py", "open_store", "BaseStore"),
+            _file("leaf.py", "leaf_store", "OtherStore"),
+            *(_file(f"user{i}.py", "", "open_store") for i in range(5)),
+        ]
+    )
+    assert scores["base.py:BaseStore"] > scores["other.py:OtherStore"]
+
+
+def test_imports_tell_namesakes_apart() -> None:
+    """Of two definitions of one name, the imported one gets most of the weight."""
+    scores = _scores(
+        [
+            _file("a/store.py", "open"),
+            _file("b/store.py", "open"),
+            *(_file(f"user{i}.py", "", "open", imports="a/store a/store/open") for i in range(3)),
+        ]
+    )
+    assert scores["a/store.py:open"] > 5 * scores["b/store.py:open"]
+
+
+def test_names_of_the_standard_library_do_not_count() -> None:
+    """A method `append` of the project is not what everyone means who appends to a list."""
+    scores = _scores(
+        [
+            _file("lists.py", "append"),
+            _file("hub.py", "connect"),
+            *(_file(f"d{i}/user.py", "", members="append append append") for i in range(20)),
+            *(_file(f"e{i}/user.py", "", "connect", imports="hub/connect") for i in range(2)),
+        ]
+    )
+    assert scores["hub.py:connect"] > scores["lists.py:append"]
+
+
+def test_a_name_that_stands_alone_is_no_method() -> None:
+    """`list` alone is not the method `list` of some class, where a receiver must be written."""
+    method = SourceFile(
+        "shop.py",
+        "python",
+        Outline(
+            definitions=(
+                Definition("Shop", Kind.CLASS, 1, 9, "class Shop"),
+                Definition("list", Kind.METHOD, 2, 3, "def list(self)", 0),
+            )
+        ),
+    )
+    user = _file("user.py", "", "list", imports="shop")
+    graph = build_graph([method, user])
+    assert len(graph.sources) == 0
+    assert len(build_graph([method, _file("user.py", "", members="list")]).sources) == 1
+
+
+def test_languages_do_not_mix() -> None:
+    """A Python file does not use what a Go file defines."""
+    graph = build_graph([_file("a.go", "NewStore", language="go"), _file("b.py", "", "NewStore")])
+    assert len(graph.sources) == 0
+
+
+def test_own_names_stay_in_the_file() -> None:
+    """Uses of a name that the file defines itself are not uses of a namesake elsewhere."""
+    graph = build_graph([_file("a.py", "run_all"), _file("b.py", "run_all", "run_all")])
+    assert len(graph.sources) == 0
+
+
+def test_focus_raises_what_the_focus_uses() -> None:
+    """What a file in focus uses comes before what is used more elsewhere."""
+    files = [
+        _file("hub.py", "load_config"),
+        _file("rare.py", "save_report"),
+        *(_file(f"user{i}.py", "", "load_config") for i in range(5)),
+        _file("last.py", "", "save_report"),
+    ]
+    scores = _scores(files, focus=["last.py"])
+    assert scores["rare.py:save_report"] > scores["hub.py:load_config"]
+
+
+def test_mentions_raise_definitions_and_what_they_use() -> None:
+    """A mentioned definition comes first, and what its file uses follows."""
+    files = [
+        _file("hub.py", "load_config"),
+        _file("rare.py", "save_report", "format_cell"),
+        _file("cells.py", "format_cell"),
+        *(_file(f"user{i}.py", "", "load_config") for i in range(5)),
+    ]
+    scores = _scores(files, mentioned={"save_report", "no_such_name"})
+    ordered = sorted(scores, key=lambda name: -scores[name])
+    assert ordered == ["rare.py:save_report", "cells.py:format_cell", "hub.py:load_config"]
+
+
+def test_private_and_short_names_weigh_less() -> None:
+    """The form of a name says how telling its use is."""
+    files = [
+        _file("a.py", "_load_config load_config x"),
+        *(_file(f"user{i}.py", "", "_load_config load_config x") for i in range(3)),
+    ]
+    scores = _scores(files)
+    assert scores["a.py:load_config"] > scores["a.py:x"] > 0
+    assert scores["a.py:load_config"] > scores["a.py:_load_config"] > 0
+
+
+def test_tests_stand_behind() -> None:
+    """What only tests define and use ranks below what the code itself uses as much."""
+    scores = _scores(
+        [
+            _file("shop/carts.py", "make_basket"),
+            _file("tests/helpers.py", "make_fixture"),
+            *(_file(f"shop/user{i}.py", "", "make_basket") for i in range(3)),
+            *(_file(f"tests/test_{i}.py", "", "make_fixture") for i in range(3)),
+        ]
+    )
+    assert scores["shop/carts.py:make_basket"] > 3 * scores["tests/helpers.py:make_fixture"]
+
+
+def test_classes_take_in_their_members() -> None:
+    """A class is important when its methods are; its constructor follows the class."""
+    store = SourceFile(
+        "store.py",
+        "python",
+        Outline(
+            definitions=(
+                Definition("Store", Kind.CLASS, 1, 9, "class Store"),
+                Definition("__init__", Kind.CONSTRUCTOR, 2, 3, "def __init__(self)", 0),
+                Definition("find_one", Kind.METHOD, 4, 5, "def find_one(self)", 0),
+                Definition("never_used", Kind.METHOD, 6, 7, "def never_used(self)", 0),
+            )
+        ),
+    )
+    scores = _scores([store, _file("user.py", "", members="find_one find_one")])
+    assert scores["store.py:Store"] > scores["store.py:__init__"] > scores["store.py:never_used"]
+    assert scores["store.py:find_one"] > scores["store.py:__init__"]
+
+
+def test_common_names_count_only_where_imported() -> None:
+    """A name that more than twenty files define leads nowhere, unless an import says where."""
+    definers = [_file(f"d{i}/store.py", "Handler") for i in range(25)]
+    files = [*definers, _file("user.py", "", "Handler", imports="d7/store")]
+    graph = build_graph(files)
+    assert graph.targets.tolist() == [7]
+    assert len(build_graph([*definers, _file("user.py", "", "Handler")]).sources) == 0
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [],
+        [_file("empty.py")],
+        [_file("alone.py", "main", "main")],
+        [
+            _file("a.py", "first_thing", "second_thing"),
+            _file("b.py", "second_thing", "first_thing"),
+        ],
+    ],
+)
+def test_degenerate_graphs(files: list[SourceFile]) -> None:
+    """No files, no definitions, no edges or only circles give finite scores."""
+    ranking = rank(build_graph(files), files, mentioned={"main"})
+    assert isinstance(ranking, Ranking)
+    assert np.isfinite(ranking.files).all()
+    assert np.isfinite(ranking.definitions).all()
+    assert len(ranking.definitions) == sum(len(file.outline.definitions) for file in files)
