@@ -1,0 +1,170 @@
+"""Pushes a scanned folder to the workspace service."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolmesh.workspace.v1 import workspace_service_pb2 as pb
+from toolmesh.workspace.v1.workspace_pb2 import Workspace
+from toolmesh_workspaces.contents import Content, FileChangedError, TreeContents
+from toolmesh_workspaces.limits import DEFAULT_LIMITS, Limits
+from toolmesh_workspaces.scan import Scan, scan_tree
+from toolmesh_workspaces.stat_cache import StatCache
+from toolmesh_workspaces.wire import file_batches
+
+if TYPE_CHECKING:
+    from toolmesh.workspace.v1.workspace_service_pb2_grpc import WorkspaceServiceStub
+
+_CHUNK_BYTES = 1 << 20
+# The service's own timeout for a push.
+_TIMEOUT_SECONDS = 900
+# A tree that is being built or checked out settles within a few scans or not at all.
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PushProgress:
+    """How far a push is."""
+
+    blob_count: int
+    """How many contents the service has asked for so far."""
+    size_bytes: int
+    """The size of those."""
+    sent_blob_count: int
+    """How many of them were sent."""
+    sent_bytes: int
+    """How many bytes were sent."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """The outcome of a push."""
+
+    workspace: Workspace
+    """The workspace as the push left it."""
+    uploaded_blob_count: int
+    """How many contents were sent."""
+    uploaded_bytes: int
+    """The size of those."""
+    scan: Scan
+    """What was pushed, and what was left out."""
+
+
+async def push_folder(
+    stub: "WorkspaceServiceStub",
+    *,
+    workspace: str,
+    root: Path,
+    cache: StatCache | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    on_scan: Callable[[int, int], None] | None = None,
+    on_push: Callable[[PushProgress], None] | None = None,
+) -> Pushed:
+    """Scan a folder and make it the workspace's content.
+
+    A folder that changes meanwhile is scanned again, twice at most. `on_scan(done, all)` counts
+    files and is called in a thread of its own; `on_push` is called on the loop.
+
+    It raises ManifestError or OSError from the scan, FileChangedError for a folder that does not
+    come to rest, and grpc.aio.AioRpcError when the service refuses.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        scan = await asyncio.to_thread(
+            scan_tree, root, limits=limits, cache=cache, on_progress=on_scan
+        )
+        try:
+            return await push_scan(stub, workspace=workspace, scan=scan, on_push=on_push)
+        except FileChangedError:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def push_scan(
+    stub: "WorkspaceServiceStub",
+    *,
+    workspace: str,
+    scan: Scan,
+    on_push: Callable[[PushProgress], None] | None = None,
+) -> Pushed:
+    """Push what was scanned; see `push_folder`. It raises FileChangedError at the first change."""
+    upload = _Upload(scan, workspace, on_push or _ignore)
+    call = stub.Push(upload.requests(), timeout=_TIMEOUT_SECONDS)
+    committed: pb.PushCommitted | None = None
+    try:
+        async for response in call:
+            step = response.WhichOneof("step")
+            if step == "missing":
+                upload.ask(list(response.missing.digests), done=response.missing.done)
+            elif step == "committed":
+                committed = response.committed
+    finally:
+        # A failure here ends the stream early, which the service can only take for a broken push;
+        # its complaint is not what the caller needs to hear.
+        if upload.failure is not None:
+            raise upload.failure
+    if committed is None:
+        raise ConnectionError("the service ended the push without a commit")
+    return Pushed(
+        committed.workspace, committed.uploaded_blob_count, committed.uploaded_bytes, scan
+    )
+
+
+class _Upload:
+    """The client's side of one push: the manifest, then what the service asks for."""
+
+    def __init__(self, scan: Scan, workspace: str, on_push: Callable[[PushProgress], None]) -> None:
+        self._files = scan.manifest.files
+        self._workspace = workspace
+        self._contents = TreeContents(scan.root, scan.manifest)
+        self._asked: asyncio.Queue[list[bytes] | None] = asyncio.Queue()
+        self._on_push = on_push
+        self._blobs = self._bytes = self._sent_blobs = self._sent_bytes = 0
+        self.failure: Exception | None = None
+
+    def ask(self, digests: list[bytes], *, done: bool) -> None:
+        """Queue what the service misses; `done` ends the list."""
+        self._blobs += len(digests)
+        self._bytes += sum(map(self._contents.size, digests))
+        self._asked.put_nowait(digests)
+        if done:
+            self._asked.put_nowait(None)
+        self._report()
+
+    async def requests(self) -> AsyncIterator[pb.PushRequest]:
+        """Yield the steps of the push. A failure is kept in `failure` and ends the stream."""
+        yield pb.PushRequest(begin=pb.PushBegin(workspace=self._workspace))
+        for files in file_batches(self._files):
+            yield pb.PushRequest(files=pb.PushFiles(files=files))
+        yield pb.PushRequest(manifest_done=pb.PushManifestDone())
+        try:
+            while (digests := await self._asked.get()) is not None:
+                async for content in self._contents.read(digests):
+                    for chunk in _chunks(content):
+                        yield pb.PushRequest(chunk=chunk)
+                        self._sent_bytes += len(chunk.data)
+                        self._sent_blobs += chunk.last
+                        self._report()
+        except FileChangedError as error:
+            self.failure = error
+
+    def _report(self) -> None:
+        self._on_push(PushProgress(self._blobs, self._bytes, self._sent_blobs, self._sent_bytes))
+
+
+def _chunks(content: Content) -> list[pb.BlobChunk]:
+    size = len(content.data)
+    return [
+        pb.BlobChunk(
+            digest=content.digest,
+            data=content.data[at : at + _CHUNK_BYTES],
+            last=at + _CHUNK_BYTES >= size,
+        )
+        for at in range(0, max(size, 1), _CHUNK_BYTES)
+    ]
+
+
+def _ignore(progress: PushProgress) -> None:
+    """Drop the progress."""

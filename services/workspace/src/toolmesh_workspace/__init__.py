@@ -1,0 +1,1 @@
+"""Keeps immutable snapshots of code for the tools to read."""

@@ -1,0 +1,63 @@
+"""Puts the workspace service together."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from toolmesh.workspace.v1 import workspace_service_pb2_grpc
+from toolmesh_serving.peers import open_verifier
+from toolmesh_serving.server import Service, Servicer
+from toolmesh_workspace.blob_store import BlobStore
+from toolmesh_workspace.leases import Leases
+from toolmesh_workspace.push import Pushes
+from toolmesh_workspace.records import Records
+from toolmesh_workspace.redis_store import open_store
+from toolmesh_workspace.servicer import WorkspaceServicer
+from toolmesh_workspace.settings import Settings
+from toolmesh_workspace.snapshots import Snapshots
+from toolmesh_workspace.sweep import Sweeper
+from toolmesh_workspace.tar_upload import TarUploads
+from toolmesh_workspace.workspaces import Workspaces
+from toolmesh_workspaces.manifest_cache import ManifestCache
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncGenerator[Service]:
+    """Open what the service needs; Redis and S3 are asked when they are first needed.
+
+    It raises ValueError when the blob store's location makes no sense.
+    """
+    async with AsyncExitStack() as stack:
+        verifier = await stack.enter_async_context(open_verifier(settings))
+        store = await stack.enter_async_context(open_store(settings.redis_url))
+        records, leases = Records(store), Leases(store)
+        blobs = BlobStore.open(settings.blob_store)
+        snapshots = Snapshots(records=records, blobs=blobs, cache=ManifestCache())
+        sweeper = Sweeper(records=records, leases=leases, blobs=blobs, snapshots=snapshots)
+        sweeping = asyncio.create_task(sweeper.run())
+        stack.push_async_callback(_end, sweeping)
+        pushes = Pushes(
+            records=records,
+            leases=leases,
+            blobs=blobs,
+            snapshots=snapshots,
+            limits=settings.limits,
+        )
+        uploads = TarUploads(
+            records=records,
+            leases=leases,
+            blobs=blobs,
+            snapshots=snapshots,
+            limits=settings.limits,
+            spool_folder=settings.spool_folder,
+        )
+        workspaces = Workspaces(records=records, blobs=blobs, snapshots=snapshots)
+        servicer = WorkspaceServicer(workspaces=workspaces, pushes=pushes, uploads=uploads)
+        add = workspace_service_pb2_grpc.add_WorkspaceServiceServicer_to_server
+        yield Service(name="workspace", servicers=(Servicer(add, servicer),), verifier=verifier)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,124 @@
+"""What nobody needs is deleted, and nothing else."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from toolmesh_workspace.records import GRACE_MICROS
+from toolmesh_workspaces.manifest import FileEntry, Manifest
+
+
+@pytest.fixture
+async def workspace(parts: Any) -> str:
+    """The id of an empty workspace of ann's."""
+    return (await parts.workspaces.create("x", owner="ann")).id
+
+
+async def _commit(parts: Any, workspace: str, data: bytes) -> str:
+    digest = blake3(data).digest()
+    await parts.blobs.put(workspace, digest, [data])
+    record = await parts.workspaces.get(workspace, owner="ann")
+    manifest = Manifest((FileEntry("a", digest, len(data)),))
+    return (await parts.snapshots.commit(record, manifest)).snapshot
+
+
+async def _names(parts: Any, workspace: str) -> set[str]:
+    return {each.name async for page in parts.blobs.list_objects(workspace) for each in page}
+
+
+async def _age(parts: Any, key: str) -> None:
+    """Make all times of a sorted set lie one grace time further back."""
+    for member in await parts.store.zrange(key, 0, -1):
+        await parts.store.zincrby(key, -GRACE_MICROS - 1, member)
+
+
+async def test_contents_of_snapshots_that_are_no_longer_kept_are_deleted(
+    parts: Any, workspace: str
+) -> None:
+    """Those of kept snapshots stay, with their manifests."""
+    snapshots = [await _commit(parts, workspace, f"{n}".encode()) for n in range(12)]
+    await _age(parts, f"workspace:snapshots:{workspace}")
+    assert await parts.sweeper.sweep_workspace(workspace) == 4
+    contents = {blake3(f"{n}".encode()).hexdigest() for n in range(2, 12)}
+    assert await _names(parts, workspace) == contents | set(snapshots[2:])
+
+
+async def test_contents_of_a_push_that_broke_off_are_deleted(parts: Any, workspace: str) -> None:
+    """They are kept for the next try until a sweep is due."""
+    await _commit(parts, workspace, b"1")
+    await parts.blobs.put(workspace, blake3(b"orphan").digest(), [b"orphan"])
+    await parts.sweeper.sweep()
+    assert len(await _names(parts, workspace)) == 3
+    await _age(parts, "workspace:unswept")
+    await parts.sweeper.sweep()
+    assert len(await _names(parts, workspace)) == 2
+    assert await parts.records.due_unswept() == []
+
+
+async def test_nothing_is_swept_while_a_push_runs(parts: Any, workspace: str) -> None:
+    """The push was told what is there. Afterwards it is swept."""
+    await parts.blobs.put(workspace, blake3(b"1").digest(), [b"1"])
+    async with parts.leases.pushing(workspace), parts.leases.pushing(workspace):
+        assert await parts.sweeper.sweep_workspace(workspace) is None
+    assert await parts.sweeper.sweep_workspace(workspace) == 1
+
+
+async def test_the_lease_of_a_push_that_died_ends_by_itself(parts: Any, workspace: str) -> None:
+    """A replica that was killed gives nothing back."""
+    async with parts.leases.pushing(workspace):
+        await _age(parts, f"workspace:pushing:{workspace}")
+        async with parts.leases.sweeping(workspace) as alone:
+            assert alone
+
+
+async def test_two_sweepers_do_not_meet(parts: Any, workspace: str) -> None:
+    """The second one finds nothing to do, and takes nothing from the first."""
+    async with parts.leases.sweeping(workspace) as first:
+        async with parts.leases.sweeping(workspace) as second:
+            assert (first, second) == (True, False)
+        async with parts.leases.sweeping(workspace) as third:
+            assert not third
+
+
+async def test_a_manifest_that_is_gone_stops_the_sweep(
+    parts: Any, workspace: str, make_parts: Any
+) -> None:
+    """What it named cannot be known, so nothing is deleted."""
+    snapshot = await _commit(parts, workspace, b"1")
+    (manifest,) = [
+        each
+        async for page in parts.blobs.list_objects(workspace)
+        for each in page
+        if each.name == snapshot
+    ]
+    await parts.blobs.delete_objects([manifest])
+    fresh = make_parts()
+    with pytest.raises(LookupError):
+        await fresh.sweeper.sweep_workspace(workspace)
+    assert len(await _names(parts, workspace)) == 1
+
+
+async def test_what_is_left_of_deleted_workspaces_is_deleted(parts: Any, workspace: str) -> None:
+    """A push that ran during the deletion may have written after it."""
+    await _commit(parts, workspace, b"1")
+    await parts.workspaces.delete(workspace, owner="ann")
+    assert await _names(parts, workspace) == set()
+    await parts.blobs.put(workspace, blake3(b"late").digest(), [b"late"])
+    await parts.sweeper.sweep()
+    assert len(await _names(parts, workspace)) == 1
+    await _age(parts, "workspace:deleted")
+    await parts.sweeper.sweep()
+    assert await _names(parts, workspace) == set()
+    assert await parts.records.due_deleted() == []
+
+
+async def test_the_sweeper_outlives_a_failure(own_valkey: Any, parts: Any) -> None:
+    """It logs and goes on, and ends when it is cancelled."""
+    sweeping = asyncio.create_task(parts.sweeper.run())
+    await asyncio.sleep(0)
+    assert not sweeping.done()
+    sweeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sweeping
