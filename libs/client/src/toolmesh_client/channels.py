@@ -68,9 +68,7 @@ def open_channel(
     return grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
 
 
-def _interceptors(
-    token: TokenSource | None, time_left: TimeLeft | None
-) -> list[Any]:
+def _interceptors(token: TokenSource | None, time_left: TimeLeft | None) -> list[Any]:
     if token is None and time_left is None:
         return []
     decorate = _Decorator(token, time_left)

@@ -105,10 +105,10 @@ def _protoc(*arguments: str, descriptor_only: Sequence[str]) -> None:
 
 def _check(out: Path) -> None:
     # In a process of its own: the options must be read with the stubs just generated, and Python
-    # keeps one version of a proto in a process.
+    # keeps one version of a proto in a process. Without byte code, which would join the stubs.
     program = "import sys, toolmesh_contracts.contract as c; sys.exit(c.main(sys.argv[1]))"
     done = subprocess.run(  # noqa: S603 - our own interpreter, our own arguments
-        [sys.executable, "-c", program, str(out / "toolmesh" / DESCRIPTOR_SET)],
+        [sys.executable, "-B", "-c", program, str(out / "toolmesh" / DESCRIPTOR_SET)],
         capture_output=True,
         text=True,
         check=False,

@@ -17,11 +17,13 @@ from google.protobuf.message import Message
 
 from toolmesh.options.v1 import options_pb2
 from toolmesh_contracts.comments import Comments
+from toolmesh_contracts.field_rules import FieldRules, RuleError
 
 # The verbs that a scope may end in; docs of `Policy.scope` say which role has which.
 SCOPE_VERBS = ("read", "write", "use", "audit", "admin")
 _SCOPE = re.compile(rf"[a-z][a-z0-9]*:({'|'.join(SCOPE_VERBS)})")
 _PACKAGE = re.compile(r"toolmesh\.([a-z][a-z0-9]*)\.v[0-9]+")
+_VARIABLE = re.compile(r"\{[a-z0-9_.]+\}")
 _TOOL_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -234,26 +236,27 @@ def _methods(
                     server_streaming=stated.server_streaming,
                     policy=policy,
                     tool=tool,
-                    http=tuple(_http_rules(stated.options)),
+                    http=tuple(_http_rules(stated.options, path=path)),
                     comment=comments.of(f"{full_name}.{stated.name}"),
                 )
                 _check_tool(method)
+                _check_rules(method)
                 yield method
 
 
-def _http_rules(options: descriptor_pb2.MethodOptions) -> Iterator[HttpRule]:
+def _http_rules(options: descriptor_pb2.MethodOptions, *, path: str) -> Iterator[HttpRule]:
     extension: Any = annotations_pb2.http  # comes without types
     if not options.HasExtension(extension):
         return
     stated = options.Extensions[extension]
     for rule in (stated, *stated.additional_bindings):
-        yield _http_rule(rule)
+        yield _http_rule(rule, path=path)
 
 
-def _http_rule(rule: http_pb2.HttpRule) -> HttpRule:
+def _http_rule(rule: http_pb2.HttpRule, *, path: str) -> HttpRule:
     verb = rule.WhichOneof("pattern")
     if verb is None or verb == "custom":
-        raise ContractError(f"an HTTP rule needs get, put, post, delete or patch: {rule}")
+        raise ContractError(f"{path}: its HTTP rule needs get, put, post, delete or patch")
     return HttpRule(
         verb=verb.upper(),
         path=getattr(rule, verb),
@@ -280,10 +283,18 @@ def _check_tool(method: Method) -> None:
         raise ContractError(f"{method.path}: a tool cannot be public")
 
 
+def _check_rules(method: Method) -> None:
+    try:
+        FieldRules(method.input)
+    except RuleError as error:
+        raise ContractError(f"{method.path}: {error}") from error
+
+
 def _check_unique(methods: Iterable[Method]) -> None:
     seen: dict[str, str] = {}
     for method in methods:
-        names = [f"{rule.verb} {rule.path}" for rule in method.http]
+        # Two paths that differ only in the names of their variables are one path.
+        names = [f"{rule.verb} {_VARIABLE.sub('{}', rule.path)}" for rule in method.http]
         if method.tool:
             names.append(f"tool {method.tool.name}")
         for name in names:

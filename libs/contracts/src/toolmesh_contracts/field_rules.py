@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,29 @@ from google.protobuf.message import Message
 
 from toolmesh.options.v1 import options_pb2
 
+_NUMBERS = frozenset(
+    {
+        FieldDescriptor.TYPE_DOUBLE,
+        FieldDescriptor.TYPE_FLOAT,
+        FieldDescriptor.TYPE_INT32,
+        FieldDescriptor.TYPE_INT64,
+        FieldDescriptor.TYPE_UINT32,
+        FieldDescriptor.TYPE_UINT64,
+        FieldDescriptor.TYPE_SINT32,
+        FieldDescriptor.TYPE_SINT64,
+        FieldDescriptor.TYPE_FIXED32,
+        FieldDescriptor.TYPE_FIXED64,
+        FieldDescriptor.TYPE_SFIXED32,
+        FieldDescriptor.TYPE_SFIXED64,
+    }
+)
+
 # Yields what is wrong with one value; the text ends the sentence "<field> ...".
 _Check = Callable[[Any], Iterator[str]]
+
+
+class RuleError(Exception):
+    """A field states a rule that its type cannot have; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +61,59 @@ class FieldRules:
 
     Compiling costs some microseconds a field and is done once a type; a check touches only the
     fields that have rules.
+
+    Raises:
+        RuleError: a rule does not fit its field.
     """
 
     def __init__(self, descriptor: Descriptor) -> None:
         self._fields: list[_FieldCheck] = []
-        self._compile(descriptor, seen={})
+        types: dict[str, FieldRules] = {}
+        self._compile(descriptor, types)
+        _forget_unruled(types.values())
 
-    @classmethod
-    def _of(cls, descriptor: Descriptor, seen: dict[str, "FieldRules"]) -> "FieldRules":
-        if descriptor.full_name not in seen:
-            rules = cls.__new__(cls)
-            rules._fields = []
-            rules._compile(descriptor, seen=seen)
-        return seen[descriptor.full_name]
-
-    def _compile(self, descriptor: Descriptor, *, seen: dict[str, "FieldRules"]) -> None:
-        seen[descriptor.full_name] = self
+    def _compile(self, descriptor: Descriptor, types: dict[str, "FieldRules"]) -> None:
+        types[descriptor.full_name] = self
         for field in descriptor.fields:
-            nested = None
-            message = field.message_type
-            if message is not None and not message.GetOptions().map_entry:
-                nested = self._of(message, seen)
             stated = rules_of(field)
+            message = (map_value(field) or field).message_type
+            nested = None if message is None else self._nested(message, types)
             if stated is not None or nested is not None:
                 self._fields.append(_FieldCheck(field, stated, nested))
-        # A nested type without any rule below it need not be visited; a recursive type may.
-        self._fields = [check for check in self._fields if check.matters(frozenset({id(self)}))]
+
+    @classmethod
+    def _nested(cls, descriptor: Descriptor, types: dict[str, "FieldRules"]) -> "FieldRules":
+        if descriptor.full_name not in types:
+            rules = cls.__new__(cls)
+            rules._fields = []
+            rules._compile(descriptor, types)
+        return types[descriptor.full_name]
 
     @property
     def fields(self) -> "list[_FieldCheck]":
         """The fields to look at."""
         return self._fields
 
+    def keep(self, ruled: Set["FieldRules"]) -> None:
+        """Forgets the fields that neither have a rule nor hold one of the `ruled` types."""
+        self._fields = [check for check in self._fields if check.matters(ruled)]
+
     def violations(self, message: Message, *, prefix: str = "") -> Iterator[Violation]:
         """Yields every field of `message` that breaks a rule, in field order."""
         for check in self._fields:
             yield from check.violations(message, prefix)
+
+
+def _forget_unruled(types: Iterable[FieldRules]) -> None:
+    # A type is ruled when a rule can be reached from it. Types may hold each other in circles, so
+    # this is told only once all are read, starting from those that state a rule themselves.
+    ruled: set[FieldRules] = set()
+    rest = set(types)
+    while grown := {kind for kind in rest if any(check.matters(ruled) for check in kind.fields)}:
+        ruled |= grown
+        rest -= grown
+    for kind in ruled | rest:
+        kind.keep(ruled)
 
 
 class _FieldCheck:
@@ -89,19 +127,15 @@ class _FieldCheck:
     ) -> None:
         self._name = field.name
         self._repeated = field.is_repeated
+        self._map = map_value(field) is not None
         self._presence = field.has_presence
         self._stated = stated
         self._nested = nested
         self._value_checks = tuple(_value_checks(field, stated)) if stated else ()
 
-    def matters(self, visiting: frozenset[int]) -> bool:
-        """Whether there is any rule here or below."""
-        if self._stated is not None:
-            return True
-        if self._nested is None or id(self._nested) in visiting:
-            return False
-        inner = visiting | {id(self._nested)}
-        return any(check.matters(inner) for check in self._nested.fields)
+    def matters(self, ruled: Set[FieldRules]) -> bool:
+        """Whether there is a rule here or, as `ruled` tells, below."""
+        return self._stated is not None or self._nested in ruled
 
     def violations(self, message: Message, prefix: str) -> Iterator[Violation]:
         """Yields what is wrong with the field in `message`."""
@@ -121,7 +155,7 @@ class _FieldCheck:
 
     def _list_violations(self, items: Any, path: str) -> Iterator[Violation]:
         if self._stated is not None:
-            fewest = 1 if self._stated.required else self._stated.min_items
+            fewest = fewest_items(self._stated)
             if len(items) < fewest:
                 yield Violation(path, f"needs at least {fewest} item{'s' * (fewest > 1)}")
             if self._stated.HasField("max_items") and len(items) > self._stated.max_items:
@@ -129,8 +163,8 @@ class _FieldCheck:
                 yield Violation(path, f"has {len(items)} items, at most {self._stated.max_items}")
                 return
         if self._value_checks or self._nested is not None:
-            for index, item in enumerate(items):
-                yield from self._value_violations(item, f"{path}[{index}]")
+            for key, item in items.items() if self._map else enumerate(items):
+                yield from self._value_violations(item, f"{path}[{key}]")
 
     def _value_violations(self, value: Any, path: str) -> Iterator[Violation]:
         for check in self._value_checks:
@@ -140,19 +174,51 @@ class _FieldCheck:
             yield from self._nested.violations(value, prefix=f"{path}.")
 
 
+def fewest_items(stated: options_pb2.FieldRules) -> int:
+    """How many items a repeated field needs."""
+    return max(stated.min_items, int(stated.required))
+
+
+def map_value(field: FieldDescriptor) -> FieldDescriptor | None:
+    """The field of a map's values; None when `field` is no map."""
+    entry = field.message_type
+    if entry is None or not entry.GetOptions().map_entry:
+        return None
+    return entry.fields_by_name["value"]
+
+
 def _value_checks(field: FieldDescriptor, stated: options_pb2.FieldRules) -> Iterable[_Check]:
+    kind = (map_value(field) or field).type
     if stated.HasField("min") or stated.HasField("max"):
+        _require(kind in _NUMBERS, field, "min and max are for numbers")
         low = stated.min if stated.HasField("min") else float("-inf")
         high = stated.max if stated.HasField("max") else float("inf")
         yield lambda value: _outside(value, low=low, high=high)
     if stated.HasField("min_len") or stated.HasField("max_len"):
-        unit = "bytes" if field.type == FieldDescriptor.TYPE_BYTES else "characters"
+        texts = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
+        _require(kind in texts, field, "min_len and max_len are for strings and bytes")
+        unit = "bytes" if kind == FieldDescriptor.TYPE_BYTES else "characters"
         fewest = stated.min_len
         most = stated.max_len if stated.HasField("max_len") else float("inf")
         yield lambda value: _length(value, fewest=fewest, most=most, unit=unit)
     if stated.pattern:
-        pattern = re.compile(stated.pattern)
+        _require(kind == FieldDescriptor.TYPE_STRING, field, "pattern is for strings")
+        pattern = _compiled(stated.pattern, field)
         yield lambda value: _mismatch(value, pattern=pattern)
+    if stated.HasField("min_items") or stated.HasField("max_items"):
+        _require(field.is_repeated, field, "min_items and max_items are for repeated fields")
+
+
+def _require(fits: bool, field: FieldDescriptor, rule: str) -> None:
+    if not fits:
+        raise RuleError(f"{field.full_name}: {rule}")
+
+
+def _compiled(pattern: str, field: FieldDescriptor) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise RuleError(f"{field.full_name}: pattern {pattern!r}: {error}") from None
 
 
 def _outside(value: float, *, low: float, high: float) -> Iterator[str]:

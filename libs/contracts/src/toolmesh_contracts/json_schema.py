@@ -5,7 +5,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from toolmesh_contracts.comments import Comments
-from toolmesh_contracts.field_rules import rules_of
+from toolmesh_contracts.field_rules import fewest_items, map_value, rules_of
 
 Schema = dict[str, Any]
 
@@ -73,7 +73,7 @@ class SchemaWriter:
         for field in descriptor.fields:
             properties[field.json_name] = self.field(field)
             rules = rules_of(field)
-            if rules is not None and rules.required:
+            if rules is not None and fewest_items(rules):
                 required.append(field.json_name)
         schema: Schema = {"type": "object"}
         if description := self._comments.of(descriptor.full_name):
@@ -87,16 +87,19 @@ class SchemaWriter:
 
     def field(self, field: FieldDescriptor) -> Schema:
         """The schema of a field, with its comment and its rules."""
-        message = field.message_type
-        if message is not None and message.GetOptions().map_entry:
-            value = message.fields_by_name["value"]
-            schema: Schema = {"type": "object", "additionalProperties": self._value(value)}
+        value = map_value(field)
+        if value is not None:
+            schema: Schema = {"type": "object"}
+            schema["additionalProperties"] = self._value(value) | _value_rules(field)
+            schema |= _count_rules(field, "Properties")
         elif field.is_repeated:
             schema = {"type": "array", "items": self._value(field) | _value_rules(field)}
-            schema |= _list_rules(field)
+            schema |= _count_rules(field, "Items")
         else:
             schema = self._value(field) | _value_rules(field)
-        if description := self._comments.of(field.full_name):
+        # An enum's values are described already: that follows on what the field says.
+        said = [self._comments.of(field.full_name), str(schema.get("description", ""))]
+        if description := "\n\n".join(filter(None, said)):
             schema["description"] = description
         return schema
 
@@ -144,7 +147,7 @@ def _scope(enum: EnumDescriptor) -> str:
 
 def _value_rules(field: FieldDescriptor) -> Schema:
     rules = rules_of(field)
-    if rules is None or field.type == FieldDescriptor.TYPE_MESSAGE:
+    if rules is None:
         return {}
     schema: Schema = {}
     if rules.HasField("min"):
@@ -152,7 +155,7 @@ def _value_rules(field: FieldDescriptor) -> Schema:
     if rules.HasField("max"):
         schema["maximum"] = _plain(rules.max)
     # The length of bytes is not that of their base64 form, so it is left to the service.
-    if field.type == FieldDescriptor.TYPE_STRING:
+    if (map_value(field) or field).type == FieldDescriptor.TYPE_STRING:
         if rules.HasField("min_len"):
             schema["minLength"] = rules.min_len
         if rules.HasField("max_len"):
@@ -164,15 +167,15 @@ def _value_rules(field: FieldDescriptor) -> Schema:
     return schema
 
 
-def _list_rules(field: FieldDescriptor) -> Schema:
+def _count_rules(field: FieldDescriptor, unit: str) -> Schema:
     rules = rules_of(field)
     if rules is None:
         return {}
     schema: Schema = {}
-    if rules.HasField("min_items"):
-        schema["minItems"] = rules.min_items
+    if fewest := fewest_items(rules):
+        schema[f"min{unit}"] = fewest
     if rules.HasField("max_items"):
-        schema["maxItems"] = rules.max_items
+        schema[f"max{unit}"] = rules.max_items
     return schema
 
 

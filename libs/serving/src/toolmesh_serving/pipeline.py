@@ -11,13 +11,17 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
+import structlog
 from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from toolmesh_contracts.contract import ContractError, method_policy
+from toolmesh_contracts.field_rules import RuleError
 from toolmesh_serving.call import Call, ServedMethod, enter_call, request_metadata
 from toolmesh_serving.stage import Stage
+
+_log = structlog.get_logger()
 
 # Generic in the stubs alone, so not at run time.
 _Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -30,26 +34,27 @@ class Pipeline(grpc.aio.ServerInterceptor):
     Args:
         stages: outermost first.
         open_paths: gRPC paths that pass untouched, such as the health check's. All other methods
-            need a policy: one without is refused, not served.
+            need a policy: one without is answered as if it were not there.
     """
 
     def __init__(self, stages: Sequence[Stage], *, open_paths: frozenset[str]) -> None:
         self._stages = tuple(stages)
         self._open_paths = open_paths
-        self._handlers: dict[str, _Handler] = {}
+        self._handlers: dict[str, Any] = {}  # a handler, or None for one that is refused
 
     async def intercept_service(
         self, continuation: Any, handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
-        """Finds the method's wrapped handler."""
+        """Finds the method's wrapped handler; None when there is none that may be served."""
         path = handler_call_details.method
-        handler = self._handlers.get(path)
-        if handler is None:
-            handler = await continuation(handler_call_details)
-            if handler is not None and path not in self._open_paths:
-                handler = self._wrap(_served_method(path), handler)
-            if handler is not None:  # unknown paths are not kept: there is no end of them
-                self._handlers[path] = handler
+        if path in self._handlers:
+            return self._handlers[path]
+        handler = await continuation(handler_call_details)
+        if handler is not None:  # unknown paths are not kept: there is no end of them
+            if path not in self._open_paths:
+                method = _served_method(path)
+                handler = self._wrap(method, handler) if method else None
+            self._handlers[path] = handler
         return handler
 
     def _wrap(self, method: ServedMethod, handler: _Handler) -> _Handler:
@@ -153,14 +158,17 @@ def _open(method: ServedMethod, context: _Context) -> Call:
     return call
 
 
-def _served_method(path: str) -> ServedMethod:
+def _served_method(path: str) -> ServedMethod | None:
+    """What the stages need of a method; None when it may not be served."""
     service, _, name = path.lstrip("/").rpartition("/")
-    descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
     try:
+        descriptor = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
         policy, _tool = method_policy(descriptor.GetOptions(), path=path)
-    except ContractError as error:
-        raise RuntimeError(str(error)) from error
-    return ServedMethod.of(descriptor, policy)
+        return ServedMethod.of(descriptor, policy)
+    except (ContractError, RuleError, KeyError) as error:
+        # The build lets no such proto pass, so this one was not built by it.
+        _log.error("method refused", method=path, error=str(error))
+        return None
 
 
 async def _abort(call: Call) -> NoReturn:

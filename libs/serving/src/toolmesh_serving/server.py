@@ -144,6 +144,7 @@ def run(
         async with open_service(settings) as service:
             await serve(settings, service)
 
+    configure_logs("info", service=name)  # for what goes wrong before the settings are known
     try:
         settings = load_settings()
         configure_logs(settings.log_level, service=name)

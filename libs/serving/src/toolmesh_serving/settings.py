@@ -1,8 +1,9 @@
 """The settings that every service has."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -29,3 +30,14 @@ class ServingSettings(BaseSettings):
     tls_client_ca: Path | None = Field(
         None, description="PEM file; set: clients need certificates."
     )
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        # Half of it must not mean none of it.
+        given = (self.tls_certificate is not None, self.tls_key is not None)
+        if any(given) != all(given) or (self.tls_client_ca is not None and not all(given)):
+            raise ValueError(
+                "TOOLMESH_TLS_CERTIFICATE and TOOLMESH_TLS_KEY go together, and "
+                "TOOLMESH_TLS_CLIENT_CA needs both"
+            )
+        return self

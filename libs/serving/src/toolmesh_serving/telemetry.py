@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from toolmesh_serving.call import Call
@@ -37,20 +37,19 @@ class Telemetry:
             kind=SpanKind.SERVER,
             attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": method},
         )
-        context = trace.use_span(span, end_on_exit=False)
-        context.__enter__()
-        call.state[_SPAN] = (span, context)
+        # Never detached: the call has a task of its own, and its context ends with it. A stream
+        # whose caller left may even be closed in another task, where this could not be undone.
+        context.attach(trace.set_span_in_context(span))
+        call.state[_SPAN] = span
 
     def end_span(self, call: Call) -> None:
         """Closes the call's span."""
-        opened: Any = call.state.pop(_SPAN, None)
-        if opened is None:
+        span: Any = call.state.pop(_SPAN, None)
+        if span is None:
             return
-        span, context = opened
         if call.status is not None:
             span.set_status(StatusCode.ERROR, call.status.message)
             span.set_attribute("rpc.grpc.status_code", call.status.code)
-        context.__exit__(None, None, None)
         span.end()
 
     def record(self, path: str, *, code: str, seconds: float) -> None:

@@ -28,6 +28,12 @@ from toolmesh_serving.errors import FieldViolation
 KEY_PREFIX = "tmk_"
 _KEY_FORM = re.compile(r"tmk_([a-z2-7]{16})_([A-Za-z0-9_-]{43})")
 _INDEX = "identity:api_keys"  # sorted set of "<create time>:<id>", all of score 0
+# Keeps a record that is not there yet, and then its place in the index; both or neither.
+_KEEP_NEW = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX') then
+  redis.call('ZADD', KEYS[2], 0, ARGV[2])
+end
+"""
 _LAST_USE_STEP_SECONDS = 60
 
 
@@ -60,13 +66,13 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
-    """A key to make. `scopes` empty: all that the roles give; `expire_time` 0: never ends."""
+    """A key to make. `scopes` empty: all that the roles give; `expire_time` None: never ends."""
 
     display_name: str
     subject: str
     roles: Sequence[str]
     scopes: Sequence[str] = ()
-    expire_time: float = 0
+    expire_time: float | None = None
 
 
 class ApiKeys:
@@ -84,17 +90,16 @@ class ApiKeys:
             RoleUnknown, ScopeNotInRoles, TimeInvalid: `new` asks for what cannot be.
             Unavailable: Redis does not answer.
         """
-        if new.expire_time and new.expire_time <= time.time():
+        if new.expire_time is not None and new.expire_time <= time.time():
             raise TimeInvalid(
                 "expire_time lies in the past",
                 field_violations=[FieldViolation("expire_time", "must lie in the future")],
             )
-        key_id = base64.b32encode(secrets.token_bytes(10)).decode().lower()
-        whole = f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
+        whole = new_key()
         return await self.adopt(whole, new), whole
 
     async def adopt(self, whole: str, new: NewApiKey) -> ApiKey:
-        """Keeps a key that was made before, for example by an earlier start.
+        """Keeps a key that was made before. One that is kept already stays as it is.
 
         Raises:
             ApiKeyInvalid: `whole` is not of a key's form.
@@ -113,14 +118,13 @@ class ApiKeys:
             limit=tuple(sorted(set(new.scopes))),
             scopes=self._granted(new.roles, new.scopes),
             create_time=time.time(),
-            expire_time=new.expire_time,
+            expire_time=new.expire_time or 0,
         )
         member = f"{int(record.create_time * 1e6):020d}:{record.id}"
         with reaching_store():
-            async with self._store.pipeline(transaction=True) as changes:
-                changes.set(_record_key(record.id), _serialize(record))
-                changes.zadd(_INDEX, {member: 0})
-                await changes.execute()
+            await self._store.eval(
+                _KEEP_NEW, 2, _record_key(record.id), _INDEX, _serialize(record), member
+            )
         return record
 
     async def check(self, whole: str) -> ApiKey:
@@ -221,6 +225,12 @@ class ApiKeys:
         if now - record.last_use_time >= _LAST_USE_STEP_SECONDS:
             with reaching_store():
                 await self._store.set(_last_use_key(record.id), f"{now:.0f}")
+
+
+def new_key() -> str:
+    """A whole key that nobody has, `tmk_<id>_<secret>`."""
+    key_id = base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
 
 
 def _record_key(key_id: str) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import structlog
 
-from toolmesh_identity.api_keys import ApiKeys, NewApiKey
+from toolmesh_identity.api_keys import ApiKeys, NewApiKey, new_key
+from toolmesh_identity.errors import ApiKeyInvalid
 from toolmesh_identity.secret import write_private
 from toolmesh_identity.store import Store, reaching_store
 
@@ -29,19 +30,13 @@ async def ensure_first_admin(store: Store, keys: ApiKeys, path: Path) -> None:
     with reaching_store():
         if await store.exists(_DONE):
             return
-    kept = await asyncio.to_thread(_read, path)
-    if kept:
-        await keys.adopt(kept, _ADMIN)
-        _log.info("administrator's key taken", file=str(path))
-    else:
-        record, whole = await keys.create(_ADMIN)
-        if not write_private(path, f"{whole}\n".encode()):
-            # Another replica was faster; its key is the one.
-            await keys.revoke(record.id)
-        _log.info("administrator's key made", file=str(path))
+    # Of replicas that start at once, the first one's file holds for all.
+    made = write_private(path, f"{new_key()}\n".encode())
+    kept = await asyncio.to_thread(path.read_text)
+    try:
+        await keys.adopt(kept.strip(), _ADMIN)
+    except ApiKeyInvalid as error:
+        raise ApiKeyInvalid(f"{path} does not hold an API key; remove it to get one") from error
+    _log.info("administrator's key made" if made else "administrator's key taken", file=str(path))
     with reaching_store():
         await store.set(_DONE, 1)
-
-
-def _read(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""

@@ -21,6 +21,8 @@ def write_private(path: Path, content: bytes) -> bool:
 
     The file is whole or not there at all, also after a crash.
     """
+    if path.exists():  # perhaps in a folder where nothing can be written, such as a mounted secret
+        return False
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -3,8 +3,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from envoy.service.auth.v3 import external_auth_pb2_grpc
-
 from toolmesh.identity.v1 import (
     api_key_service_pb2_grpc,
     role_service_pb2_grpc,
@@ -15,7 +13,11 @@ from toolmesh_identity.access_tokens import TokenMint
 from toolmesh_identity.api_keys import ApiKeys
 from toolmesh_identity.exchange import KeyExchange
 from toolmesh_identity.first_admin import ensure_first_admin
-from toolmesh_identity.gateway_servicer import CHECK_PATH, GatewayCheckServicer
+from toolmesh_identity.gateway_servicer import (
+    CHECK_PATH,
+    GatewayCheckServicer,
+    add_gateway_check_to_server,
+)
 from toolmesh_identity.roles import builtin_roles
 from toolmesh_identity.secret import Secret
 from toolmesh_identity.servicer import ApiKeyServicer, RoleServicer, TokenServicer
@@ -59,7 +61,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
                 Servicer(
                     role_service_pb2_grpc.add_RoleServiceServicer_to_server, RoleServicer(roles)
                 ),
-                Servicer(external_auth_pb2_grpc.add_AuthorizationServicer_to_server, check),
+                Servicer(add_gateway_check_to_server, check),
             ),
             verifier=AccessTokenVerifier(
                 FetchedKeys(signing_keys.fetch), issuer=settings.issuer, audience=settings.audience

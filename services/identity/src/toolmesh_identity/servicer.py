@@ -18,10 +18,12 @@ from toolmesh.identity.v1 import (
     token_service_pb2_grpc,
 )
 from toolmesh_identity.api_keys import ApiKey, ApiKeys, NewApiKey
+from toolmesh_identity.errors import TimeInvalid
 from toolmesh_identity.exchange import KeyExchange
 from toolmesh_identity.roles import Role
 from toolmesh_identity.signing_keys import SigningKeys
 from toolmesh_serving.caller import current_caller
+from toolmesh_serving.errors import FieldViolation
 
 _DEFAULT_PAGE_SIZE = 50
 
@@ -82,9 +84,7 @@ class ApiKeyServicer(api_key_service_pb2_grpc.ApiKeyServiceServicer):
             subject=request.subject or current_caller().subject,
             roles=tuple(request.roles),
             scopes=tuple(request.scopes),
-            expire_time=request.expire_time.ToMicroseconds() / 1e6
-            if request.HasField("expire_time")
-            else 0,
+            expire_time=_seconds(request.expire_time) if request.HasField("expire_time") else None,
         )
         record, whole = await self._keys.create(new)
         return api_key_service_pb2.CreateApiKeyResponse(api_key=_api_key(record), key=whole)
@@ -138,6 +138,16 @@ def _api_key(record: ApiKey) -> api_key_pb2.ApiKey:
         revoke_time=_timestamp(record.revoke_time),
         last_use_time=_timestamp(record.last_use_time),
     )
+
+
+def _seconds(timestamp: Timestamp) -> int:
+    try:
+        return timestamp.ToSeconds()
+    except ValueError as error:
+        raise TimeInvalid(
+            "expire_time is no time that can be",
+            field_violations=[FieldViolation("expire_time", str(error))],
+        ) from None
 
 
 def _timestamp(seconds: float) -> Timestamp | None:
