@@ -1,0 +1,1 @@
+"""The `toolmesh` command: runs a mesh on this machine and calls one anywhere."""

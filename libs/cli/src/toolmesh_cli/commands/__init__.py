@@ -1,0 +1,1 @@
+"""The commands that are written by hand, each loaded when it is first used."""

@@ -1,0 +1,98 @@
+"""Answers are shown for people and for programs."""
+
+import json
+
+import pytest
+from google.api.httpbody_pb2 import HttpBody
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from toolmesh.catalog.v1 import catalog_service_pb2, status_pb2, status_service_pb2
+from toolmesh.identity.v1 import api_key_pb2, api_key_service_pb2
+from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2
+from toolmesh.workspace.v1 import workspace_pb2, workspace_service_pb2
+from toolmesh_cli.answers import print_answer, print_json
+
+
+def test_a_text_goes_to_stdout_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """A pipe gets the map and nothing else; the facts about it are on stderr."""
+    print_answer(
+        repomap_service_pb2.MapResponse(
+            map="a.py:\n 1 def f()",
+            token_count=1234,
+            truncated=True,
+            snapshot="ab" * 32,
+            skipped_files=[repomap_pb2.SkippedFile(path="b.js", reason="minified")],
+            stats=repomap_pb2.MapStats(file_count=1, index_millis=1500),
+        )
+    )
+    shown = capfd.readouterr()
+    assert shown.out == "a.py:\n 1 def f()\n"
+    for part in ("1,234 tokens", "truncated", "abababababab…", "1 file ", "index 1,500 ms"):
+        assert part in shown.err
+    assert "b.js · minified" in shown.err
+
+
+def test_raw_bodies_are_written_as_they_are(capfd: pytest.CaptureFixture[str]) -> None:
+    """A document that the mesh sends as a body is printed, not described."""
+    body = HttpBody(content_type="application/json", data=b'{"a": 1}')
+    print_answer(catalog_service_pb2.GetOpenApiResponse(document=body))
+    assert json.loads(capfd.readouterr().out) == {"a": 1}
+
+
+def test_lists_are_tables(capfd: pytest.CaptureFixture[str]) -> None:
+    """A list of messages has a line each; columns without any value are left out."""
+    print_answer(
+        workspace_service_pb2.ListWorkspacesResponse(
+            workspaces=[
+                workspace_pb2.Workspace(id="a-1", size_bytes=1500, snapshot="cd" * 32),
+                workspace_pb2.Workspace(id="b-[2]", size_bytes=2),
+            ]
+        )
+    )
+    head, first, second = capfd.readouterr().out.splitlines()
+    assert head.split() == ["ID", "SNAPSHOT", "FILE", "COUNT", "SIZE"]
+    assert first.split() == ["a-1", "cdcdcdcdcdcd…", "0", "1.5", "kB"]
+    assert second.split() == ["b-[2]", "0", "2", "B"]
+
+
+def test_enums_and_times_are_words(capfd: pytest.CaptureFixture[str]) -> None:
+    """Enum values lose their prefix, durations get a unit."""
+    entry = status_pb2.ServiceStatus(service="x", state=status_pb2.SERVING_STATE_NOT_SERVING)
+    entry.latency.FromMilliseconds(3)
+    print_answer(status_service_pb2.GetStatusResponse(services=[entry]))
+    assert "not serving   3 ms" in capfd.readouterr().out
+
+
+def test_single_values_are_pairs(capfd: pytest.CaptureFixture[str]) -> None:
+    """A nested message's fields stand for themselves, short lists are in line."""
+    key = api_key_pb2.ApiKey(id="k", roles=["a", "b"], create_time=Timestamp(seconds=1))
+    print_answer(api_key_service_pb2.CreateApiKeyResponse(api_key=key, key="tmk_k_s"))
+    lines = dict(line.split(None, 1) for line in capfd.readouterr().out.splitlines())
+    assert lines["id"] == "k"
+    assert lines["roles"] == "a, b"
+    assert lines["key"] == "tmk_k_s"
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        (workspace_service_pb2.DeleteWorkspaceResponse(), "done"),
+        (workspace_service_pb2.ListWorkspacesResponse(), "nothing"),
+    ],
+)
+def test_an_empty_answer_is_not_silence(
+    capfd: pytest.CaptureFixture[str], message: object, word: str
+) -> None:
+    """A person hears that it worked, a pipe gets nothing."""
+    print_answer(message)  # ty: ignore[invalid-argument-type]
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err.strip()) == ("", word)
+
+
+def test_json_is_proto3_json_with_every_field(capfd: pytest.CaptureFixture[str]) -> None:
+    """Names are camelCase, zeros are written, and long integers are strings."""
+    print_json(workspace_pb2.Workspace(id="é", file_count=2))
+    shown = json.loads(capfd.readouterr().out)
+    assert shown["id"] == "é"
+    assert shown["fileCount"] == "2"
+    assert shown["sizeBytes"] == "0"
