@@ -10,7 +10,7 @@ import urllib.request
 
 def main(address: str, token: str, workspace: str) -> None:
     """Prints the map and what it cost."""
-    request = urllib.request.Request(  # noqa: S310 - always http
+    request = urllib.request.Request(
         f"http://{address}/v1/repomap:map",
         data=json.dumps({"workspace": workspace, "maxTokens": 1000}).encode(),
         headers={"authorization": f"Bearer {token}", "content-type": "application/json"},

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import json
 import sys
 
 from mcp import ClientSession

@@ -1,7 +1,7 @@
 """Channels to the gateway or, inside the mesh, to a service."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
@@ -11,6 +11,8 @@ import grpc.aio
 TokenSource = Callable[[], Awaitable[str]]
 # Returns how many seconds a call may take, or None.
 TimeLeft = Callable[[], float | None]
+# Returns further metadata to send, such as the trace that the call belongs to.
+Forwarded = Callable[[], Mapping[str, str]]
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -50,6 +52,7 @@ def open_channel(
     *,
     token: TokenSource | None = None,
     time_left: TimeLeft | None = None,
+    forwarded: Forwarded | None = None,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> grpc.aio.Channel:
     """Opens a channel; close it with `async with`.
@@ -59,19 +62,19 @@ def open_channel(
         token: where the access token of each call comes from; None sends none.
         time_left: bounds every call that states no timeout of its own; used inside the mesh, where
             a call must not outlive the one that it serves.
+        forwarded: further metadata of each call, asked for when it is made.
         credentials: TLS; None is plain text, for loopback and for inside a cluster.
     """
     options = [*_OPTIONS, ("grpc.service_config", json.dumps(_SERVICE_CONFIG))]
-    interceptors = _interceptors(token, time_left)
+    interceptors = _interceptors(_Decorator(token, time_left, forwarded))
     if credentials is None:
         return grpc.aio.insecure_channel(address, options=options, interceptors=interceptors)
     return grpc.aio.secure_channel(address, credentials, options=options, interceptors=interceptors)
 
 
-def _interceptors(token: TokenSource | None, time_left: TimeLeft | None) -> list[Any]:
-    if token is None and time_left is None:
+def _interceptors(decorate: "_Decorator") -> list[Any]:
+    if decorate.adds_nothing:
         return []
-    decorate = _Decorator(token, time_left)
     return [
         _UnaryUnary(decorate),
         _UnaryStream(decorate),
@@ -81,16 +84,30 @@ def _interceptors(token: TokenSource | None, time_left: TimeLeft | None) -> list
 
 
 class _Decorator:
-    """Adds token and timeout to a call."""
+    """Adds token, timeout and forwarded metadata to a call."""
 
-    def __init__(self, token: TokenSource | None, time_left: TimeLeft | None) -> None:
+    def __init__(
+        self,
+        token: TokenSource | None,
+        time_left: TimeLeft | None,
+        forwarded: Forwarded | None,
+    ) -> None:
         self._token = token
         self._time_left = time_left
+        self._forwarded = forwarded
+
+    @property
+    def adds_nothing(self) -> bool:
+        """Whether calls are left as they are."""
+        return self._token is None and self._time_left is None and self._forwarded is None
 
     async def __call__(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         metadata = grpc.aio.Metadata(*(details.metadata or ()))
         if self._token is not None and "authorization" not in metadata:
             metadata.add("authorization", f"Bearer {await self._token()}")
+        if self._forwarded is not None:
+            for key, value in self._forwarded().items():
+                metadata.add(key, value)
         timeout = details.timeout
         if timeout is None and self._time_left is not None:
             timeout = self._time_left()

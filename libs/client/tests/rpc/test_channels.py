@@ -131,6 +131,15 @@ async def test_a_channel_without_a_token_sends_none(
         assert (await _call(timed, kind))[0] == "[] none "
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_calls_carry_what_is_forwarded(address: str, mirror: Mirror, kind: str) -> None:
+    """Forwarded metadata is asked for at each call."""
+    extras = iter(["first", "second"])
+    async with open_channel(address, forwarded=lambda: {"x-extra": next(extras)}) as channel:
+        assert (await _call(channel, kind))[0] == "[] none first"
+        assert (await _call(channel, kind))[0] == "[] none second"
+
+
 def _never() -> float | None:
     return None
 

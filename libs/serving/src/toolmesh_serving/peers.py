@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc.aio
+from opentelemetry import propagate
 
 from toolmesh.identity.v1 import token_service_pb2, token_service_pb2_grpc
 from toolmesh_client.channels import open_channel, service_address
 from toolmesh_serving.access_token import AccessTokenVerifier, FetchedKeys
-from toolmesh_serving.call import remaining_seconds
+from toolmesh_serving.call import current_call, remaining_seconds
 from toolmesh_serving.caller import current_caller
 from toolmesh_serving.settings import ServingSettings
 
@@ -21,7 +22,8 @@ def open_peer(settings: ServingSettings, service: str) -> grpc.aio.Channel:
     """A channel to another service, which is called in the name of the current caller.
 
     Calls carry the caller's own token, so the other service applies the same rules as if it had
-    been called directly, and end when the call that they serve has to.
+    been called directly, and end when the call that they serve has to. Its request id and trace go
+    along, so that logs and traces of all services can be put together.
     """
 
     async def callers_token() -> str:
@@ -31,7 +33,14 @@ def open_peer(settings: ServingSettings, service: str) -> grpc.aio.Channel:
         service_address(settings.address_pattern, service),
         token=callers_token,
         time_left=remaining_seconds,
+        forwarded=_forwarded,
     )
+
+
+def _forwarded() -> dict[str, str]:
+    carrier = {"x-request-id": current_call().request_id}
+    propagate.inject(carrier)
+    return carrier
 
 
 @asynccontextmanager

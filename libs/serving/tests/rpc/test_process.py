@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from toolmesh_client.channels import service_address
-from toolmesh_serving.call import remaining_seconds
+from toolmesh_serving.call import current_call, remaining_seconds
 from toolmesh_serving.caller import current_caller
 from toolmesh_serving.peers import open_verifier
 from toolmesh_serving.server import Service, Servicer, running
@@ -171,11 +171,11 @@ async def test_a_peer_is_called_in_the_callers_name_and_time(
     bearer: Any,
     identity_pattern: str,
 ) -> None:
-    """The other service sees the same caller and no more time than is left."""
+    """The other service sees the same caller and request id, and no more time than is left."""
     seen: list[Any] = []
 
     async def know(request: Any, context: Any) -> Any:
-        seen.append((current_caller().subject, remaining_seconds()))
+        seen.append((current_caller().subject, current_call().request_id, remaining_seconds()))
         return parrot.pb2.SayResponse(text=f"you said {request.text}")
 
     settings = ServingSettings(
@@ -188,12 +188,14 @@ async def test_a_peer_is_called_in_the_callers_name_and_time(
         service = Service("other", servicers=(Servicer(add, instance),), verifier=verifier)
         async with running(settings, service):
             answer = await parrot.grpc.ParrotServiceStub(channel).Know(
-                parrot.pb2.SayRequest(text="hi"), metadata=bearer, timeout=5
+                parrot.pb2.SayRequest(text="hi"),
+                metadata=(*bearer, ("x-request-id", "r-17")),
+                timeout=5,
             )
 
     assert answer.text == "you said hi"
-    ((subject, left),) = seen
-    assert subject == "ann"
+    ((subject, request_id, left),) = seen
+    assert (subject, request_id) == ("ann", "r-17")
     # Twice 20 ms, less the 10 ms in which gRPC counts such a timeout.
     assert 0 < left < 5 - 0.03
 
