@@ -56,8 +56,8 @@ def as_lines(machine: dict[str, Any]) -> str:
             f"machine: {machine['cores']} cores, {machine['system']}; load average "
             f"{machine['load_before']} before, {machine['load_after']} after; "
             f"{machine['steal_percent']} % of the processor time stolen by the host",
-            f"{machine['calls_under_way']} calls under way at a time; one Envoy worker; each service "
-            "and peer is one process",
+            f"{machine['calls_under_way']} calls under way at a time; one Envoy worker; a service "
+            "and a peer are one process each",
             ", ".join(f"{name} {number}" for name, number in numbers.items()),
         ]
     )

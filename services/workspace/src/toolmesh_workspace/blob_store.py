@@ -13,11 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import obstore
+import structlog
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from toolmesh_serving.errors import Unavailable
 
+_log = structlog.get_logger()
 _RETRY_TIME = timedelta(seconds=20)
 _CONCURRENT_STATS = 64
 _STATS_A_BATCH = 1024
@@ -205,6 +207,8 @@ def _reaching() -> Generator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
+        # The caller is told no more than to try again, so the reason stands here alone.
+        _log.warning("store of contents failed", error=str(error).partition("\n")[0])
         raise Unavailable(
             "the store of contents does not answer; try again", retry_after_seconds=1
         ) from error

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 import redis.asyncio
+import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
@@ -13,6 +14,8 @@ from toolmesh_serving.errors import Unavailable
 
 # A redis.asyncio.Redis that answers in text. Its own types say "bytes or str" of every answer.
 Store: TypeAlias = Any
+
+_log = structlog.get_logger()
 
 MICROS = 1_000_000
 # The beginning of every script that needs the time: Redis's own clock, so that replicas agree.
@@ -41,6 +44,8 @@ def reaching_store() -> Generator[None]:
     try:
         yield
     except RedisError as error:
+        # The caller is told no more than to try again, so the reason stands here alone.
+        _log.warning("Redis failed", error=str(error))
         raise Unavailable(
             "the store of workspaces does not answer; try again", retry_after_seconds=1
         ) from error

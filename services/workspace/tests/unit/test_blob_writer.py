@@ -1,5 +1,6 @@
 """Contents are checked before they are written, and written within bounds."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,3 +73,17 @@ async def test_a_failed_write_fails_the_block(blobs: BlobStore, blob_folder: Pat
     with pytest.raises(Unavailable):
         async with BlobWriter(blobs, "w") as writer:
             await writer.write(_ONE, [b"one"])
+
+
+async def test_a_cancelled_push_stops_writing(blobs: BlobStore) -> None:
+    """Nothing of it runs on."""
+    before = asyncio.all_tasks()
+    with pytest.raises(asyncio.CancelledError):
+        await _write_and_be_cancelled(blobs)
+    assert asyncio.all_tasks() == before
+
+
+async def _write_and_be_cancelled(blobs: BlobStore) -> None:
+    async with BlobWriter(blobs, "w") as writer:
+        await writer.write(_ONE, [b"one"])
+        raise asyncio.CancelledError

@@ -261,3 +261,14 @@ async def test_a_push_waits_out_a_sweep(parts: Any, workspace: str) -> None:
             await _push(parts, workspace, {"a": b"1"})
     assert caught.value.retry_after_seconds == 2
     assert (await _push(parts, workspace, {"a": b"1"})).blob_count == 1
+
+
+async def test_another_replica_knows_what_was_pushed(
+    parts: Any, workspace: str, make_parts: Callable[..., Any]
+) -> None:
+    """A process keeps manifests in memory, but none that it cannot read again."""
+    first = await _push(parts, workspace, {"a": b"1", "b": b"2"})
+    replica = make_parts()
+    manifest = await replica.workspaces.manifest(workspace, "", owner="ann")
+    assert manifest.snapshot == first.workspace.snapshot
+    assert (await _push(make_parts(), workspace, {"a": b"1", "c": b"3"})).blob_count == 1
