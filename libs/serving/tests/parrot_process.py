@@ -1,5 +1,6 @@
 """A parrot service as a program of its own: `python parrot_process.py`."""
 
+import asyncio
 import importlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -35,12 +36,20 @@ class Parrot(pb2_grpc.ParrotServiceServicer):
         api_key = f"tmk_{'a2' * 8}_{'s3cret' * 7}x"
         if request.text == "fail":
             return {"key": api_key}[request.text]
+        if request.text == "spawn":
+            return pb2.SayResponse(text=await _echo("spawned"))
         return await self._other.Know(request)
 
     async def Chat(self, requests: Any, context: Any) -> AsyncIterator[Any]:
         """Repeats each message."""
         async for request in requests:
             yield pb2.SayResponse(text=request.text)
+
+
+async def _echo(text: str) -> str:
+    program = await asyncio.create_subprocess_exec("echo", text, stdout=asyncio.subprocess.PIPE)
+    output, _ = await program.communicate()
+    return output.decode().strip()
 
 
 @asynccontextmanager

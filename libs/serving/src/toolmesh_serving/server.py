@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 import structlog
-import uvloop
 from grpc_health.v1 import _async as async_health
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -148,7 +147,9 @@ def run(
     try:
         settings = load_settings()
         configure_logs(settings.log_level, service=name)
-        uvloop.run(main())
+        # Not uvloop: it forks to start a program, and gRPC's fork handlers crash some of those
+        # while calls are under way. asyncio's own way runs no fork handlers.
+        asyncio.run(main())
     except Exception as error:
         _log.exception("cannot run", service=name, error=str(error))
         sys.exit(1)

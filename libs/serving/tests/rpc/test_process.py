@@ -132,6 +132,22 @@ async def test_sigterm_lets_a_running_call_finish(
     assert [line["event"] for line in process.logs] == ["serving", "draining", "call", "stopped"]
 
 
+async def test_programs_can_be_started_while_calls_are_under_way(
+    process: Process, channel: grpc.aio.Channel, parrot: SimpleNamespace, bearer: Any
+) -> None:
+    """No program that a service starts is hurt by what gRPC does at forks."""
+    stub = parrot.grpc.ParrotServiceStub(channel)
+
+    async def spawn() -> str:
+        request = parrot.pb2.SayRequest(text="spawn")
+        return (await stub.Know(request, metadata=bearer, timeout=30)).text
+
+    answers = [
+        text for _ in range(20) for text in await asyncio.gather(*(spawn() for _ in range(10)))
+    ]
+    assert answers == ["spawned"] * 200
+
+
 async def test_the_log_has_json_lines_without_secrets(
     process: Process,
     channel: grpc.aio.Channel,

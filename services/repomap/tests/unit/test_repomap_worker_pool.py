@@ -2,12 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import psutil
 import pytest
-import uvloop
 
 from toolmesh_repomap.outline import decode_outline
 from toolmesh_repomap.worker_pool import WorkerPool, WorkersUnavailableError
@@ -103,20 +102,15 @@ async def test_a_killed_worker_costs_nothing() -> None:
         assert await asyncio.gather(*files) == [["f"]] * 20
 
 
-@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_a_worker_killed_while_idle_costs_nothing(run: Callable[..., None]) -> None:
-    """The death of a process that waits for work costs no file, on the services' loop either."""
-
-    async def kill_and_go_on() -> None:
-        async with _pool() as pool:
-            for pause in (0.0, 0.1, 0.3):
-                await _names(pool, b"def first(): pass\n")
-                _workers()[0].kill()
-                # Before, while and after the loop hears of it.
-                await asyncio.sleep(pause)
-                assert await _names(pool, b"def f(): pass\n") == ["f"]
-
-    run(kill_and_go_on())
+async def test_a_worker_killed_while_idle_costs_nothing() -> None:
+    """The death of a process that waits for work costs no file."""
+    async with _pool() as pool:
+        for pause in (0.0, 0.1, 0.3):
+            await _names(pool, b"def first(): pass\n")
+            _workers()[0].kill()
+            # Before, while and after the loop hears of it.
+            await asyncio.sleep(pause)
+            assert await _names(pool, b"def f(): pass\n") == ["f"]
 
 
 @pytest.mark.parametrize("python", ["/bin/false", "/no/such/python"])
