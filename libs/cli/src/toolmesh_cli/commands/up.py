@@ -75,8 +75,7 @@ def _print_outcome(outcome: Outcome, folder: MeshFolder) -> None:
     if outcome.already_up and not outcome.started:
         click.echo(f"The mesh is already up: {url}")
     elif outcome.already_up:
-        count = number(outcome.started, "process", "processes")
-        click.echo(f"The mesh was up, {count} that had ended were started again: {url}")
+        click.echo(f"The mesh was up; started again: {', '.join(outcome.started)}. {url}")
     else:
         click.echo(f"The mesh is up after {span(outcome.seconds)}: {url}")
     name = _own_name()
@@ -84,6 +83,9 @@ def _print_outcome(outcome: Outcome, folder: MeshFolder) -> None:
     click.echo(f'  a call      curl -H "authorization: Bearer $TOKEN" {outcome.url}/v1/tools')
     click.echo(f"  push code   {name} push .")
     click.echo(f"  the key     {_relative(folder.admin_key_file)} (administrator's API key)")
+    if outcome.not_running:
+        names = ", ".join(outcome.not_running)
+        click.echo(f"Not running, since added later: {names}. `{name} down`, then `up`.", err=True)
     if not outcome.key_is_taken:
         click.echo("The mesh refuses that key: it was revoked or its file was removed.", err=True)
 

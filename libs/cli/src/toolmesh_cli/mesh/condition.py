@@ -96,10 +96,11 @@ async def read_condition(folder: MeshFolder) -> Condition | None:
     listed = await supervisor.processes()
     async with open_checks(folder, url) as checks:
         own, (services, note) = await asyncio.gather(
-            _own_checks(checks, listed), _service_states(folder, url)
+            _ask(checks, [p.name for p in listed if p.name in (STORE, GATEWAY)]),
+            _service_states(folder, url),
         )
         missing = [p.name for p in listed if p.name not in own and p.name not in services]
-        direct = {name: await _word(checks, name) for name in missing}
+        direct = await _ask(checks, missing)
     health = direct | services | own
     histories = read_histories(folder.supervisor_log)
     processes = [
@@ -107,12 +108,11 @@ async def read_condition(folder: MeshFolder) -> Condition | None:
         for process in sorted(listed, key=lambda process: process.name)
     ]
     processes.append(_supervisor_condition(own_pid))
-    started_at = state.started_at if state else min(p.started_at for p in processes)
+    started_at = state.started_at if state else processes[-1].started_at
     return Condition(url=url, started_at=started_at, processes=tuple(processes), note=note)
 
 
-async def _own_checks(checks: HealthChecks, listed: Sequence[Process]) -> dict[str, str]:
-    names = [process.name for process in listed if process.name in (STORE, GATEWAY)]
+async def _ask(checks: HealthChecks, names: Sequence[str]) -> dict[str, str]:
     words = await asyncio.gather(*(_word(checks, name) for name in names))
     return dict(zip(names, words, strict=True))
 

@@ -15,7 +15,13 @@ from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.mesh.first_call import until_first_call
 from toolmesh_cli.mesh.folder import DEFAULT_PORT, MeshFolder, MeshState, gateway_url
 from toolmesh_cli.mesh.leftovers import end_leftovers
-from toolmesh_cli.mesh.programs import GATEWAY, Program, mesh_environment, programs_of
+from toolmesh_cli.mesh.programs import (
+    GATEWAY,
+    Program,
+    find_services,
+    mesh_environment,
+    programs_of,
+)
 from toolmesh_cli.mesh.stop import clear_run_folder, stop_mesh
 from toolmesh_cli.mesh.supervisor_client import Supervisor
 from toolmesh_cli.mesh.supervisor_config import CONFIG_FILE, render_config
@@ -60,16 +66,18 @@ class Outcome:
 
     Attributes:
         already_up: True when supervisord was running; then only what had ended was started.
-        started: how many processes were started.
+        started: the processes that were started.
         ended_leftovers: how many processes of a killed mesh were ended first.
+        not_running: services of the checkout that were added after the mesh was started.
         key_is_taken: False when the administrator's key is refused: it was revoked or removed.
     """
 
     url: str
     already_up: bool
-    started: int
+    started: tuple[str, ...]
     seconds: float
     ended_leftovers: int = 0
+    not_running: tuple[str, ...] = ()
     key_is_taken: bool = True
 
 
@@ -87,7 +95,11 @@ async def start_mesh(plan: Plan, *, on_ready: Callable[[str, float], None]) -> O
     begun, begun_at = time.monotonic(), time.time()
     supervisor = Supervisor(plan.folder)
     if await supervisor.pid() is not None:
-        return await _mend(plan, supervisor, on_ready, begun)
+        state = plan.folder.state()
+        if state is not None:
+            return await _mend(plan, state.url, on_ready, begun)
+        # A start that was killed half-way: nobody knows how far it came.
+        await stop_mesh(plan.folder)
     plan.folder.prepare()
     ended = await end_leftovers(plan.folder)
     clear_run_folder(plan.folder)
@@ -107,7 +119,7 @@ async def start_mesh(plan: Plan, *, on_ready: Callable[[str, float], None]) -> O
     return Outcome(
         url=plan.url,
         already_up=False,
-        started=len(programs),
+        started=tuple(program.name for program in programs),
         seconds=time.monotonic() - begun,
         ended_leftovers=ended,
         key_is_taken=key_is_taken,
@@ -152,20 +164,18 @@ async def _start_all(
 
 
 async def _mend(
-    plan: Plan, supervisor: Supervisor, on_ready: Callable[[str, float], None], begun: float
+    plan: Plan, url: str, on_ready: Callable[[str, float], None], begun: float
 ) -> Outcome:
-    """Starts what has ended for good in a mesh that runs."""
-    state = plan.folder.state()
-    url = state.url if state else plan.url
+    """Starts what has ended for good in a mesh that runs, and waits until all of it answers."""
     if plan.port is not None and url != plan.url:
         raise CliError(
             f"the mesh is already up at {url}, not at {plan.url}",
             exit_code=ExitCode.INVALID,
             hint="run `toolmesh down` first, or set TOOLMESH_DATA for a second mesh",
         )
-    ended = [
-        process for process in await supervisor.processes() if process.state in ("fatal", "stopped")
-    ]
+    supervisor = Supervisor(plan.folder)
+    processes = await supervisor.processes()
+    ended = [process for process in processes if process.state in ("fatal", "stopped")]
     for process in ended:
         await supervisor.start(process)
     watch = Watch(
@@ -176,10 +186,16 @@ async def _mend(
         on_ready=on_ready,
         exits_before=exits_so_far(plan.folder),
     )
-    await watch.until_ready(
-        [process.name for process in await supervisor.processes()], only=[p.name for p in ended]
+    names = [process.name for process in processes]
+    started = tuple(process.name for process in ended)
+    await watch.until_ready(names, only=started)
+    return Outcome(
+        url=url,
+        already_up=True,
+        started=started,
+        seconds=time.monotonic() - begun,
+        not_running=tuple(sorted(set(find_services(plan.root)) - set(names))),
     )
-    return Outcome(url=url, already_up=True, started=len(ended), seconds=time.monotonic() - begun)
 
 
 async def _until_answering(supervisor: Supervisor, plan: Plan) -> None:
