@@ -22,7 +22,7 @@ from toolmesh_client.channels import open_channel
 from toolmesh_identity.gateway_servicer import CHECK_PATH
 from toolmesh_identity.service import open_service
 from toolmesh_identity.settings import Settings
-from toolmesh_identity.store import Store, open_store
+from toolmesh_serving.redis_store import Store, open_store
 from toolmesh_serving.server import running
 
 
@@ -126,7 +126,7 @@ async def identity(make_settings: Callable[..., Settings]) -> AsyncGenerator[Ide
 @pytest.fixture
 async def store(valkey_url: str) -> AsyncGenerator[Store]:
     """An empty store."""
-    async with open_store(valkey_url) as store:
+    async with open_store(valkey_url, decode_responses=False) as store:
         yield store
 
 

@@ -19,11 +19,11 @@ from uuid import uuid4
 
 import pytest
 
+from toolmesh_serving.redis_store import open_store
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.leases import Leases
 from toolmesh_workspace.push import Pushes
 from toolmesh_workspace.records import Records
-from toolmesh_workspace.redis_store import open_store
 from toolmesh_workspace.snapshots import Snapshots
 from toolmesh_workspace.sweep import Sweeper
 from toolmesh_workspace.tar_upload import TarUploads
@@ -51,7 +51,7 @@ class Parts:
 @pytest.fixture
 async def redis_store(valkey_url: str) -> AsyncGenerator[Any]:
     """A connection to an empty Valkey."""
-    async with open_store(valkey_url) as store:
+    async with open_store(valkey_url, decode_responses=True) as store:
         yield store
 
 

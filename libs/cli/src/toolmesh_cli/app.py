@@ -47,7 +47,7 @@ class MeshGroup(click.Group):
             return _load(built_in)
         if cmd_name not in _services():
             return None
-        from toolmesh_cli.derived import service_group  # noqa: PLC0415 - loads the contract
+        from toolmesh_cli.derived import service_group
 
         return service_group(cmd_name)
 
@@ -107,10 +107,10 @@ def main() -> None:
 def _unforeseen(error: Exception) -> CliError:
     """A failed call, or a fault of ours; gRPC is loaded already if the call failed."""
     if "grpc.aio" in sys.modules:
-        import grpc.aio  # noqa: PLC0415
+        import grpc.aio
 
         if isinstance(error, grpc.aio.AioRpcError):
-            from toolmesh_cli.rpc_failures import from_rpc_error  # noqa: PLC0415
+            from toolmesh_cli.rpc_failures import from_rpc_error
 
             return from_rpc_error(error)
     if os.environ.get("TOOLMESH_DEBUG"):
@@ -137,12 +137,12 @@ def _load(built_in: _BuiltIn) -> click.Command:
 
 def _services() -> tuple[str, ...]:
     """The services that have protos; none where the stubs were not generated."""
-    from toolmesh_cli.derived import known_services  # noqa: PLC0415 - loads the contract
+    from toolmesh_cli.derived import known_services
 
     return known_services()
 
 
 def _service_help(name: str) -> str:
-    from toolmesh_cli.derived import service_help  # noqa: PLC0415
+    from toolmesh_cli.derived import service_help
 
     return service_help(name)

@@ -29,7 +29,7 @@ async def _call_and_print(
 ) -> None:
     anonymous = method.policy.public
     async with connected(session, anonymous=anonymous) as channel:
-        from toolmesh_client.by_descriptor import call_method, stream_method  # noqa: PLC0415
+        from toolmesh_client.by_descriptor import call_method, stream_method
 
         if method.server_streaming:
             async for item in stream_method(channel, method, request):
@@ -60,8 +60,8 @@ async def sign_of_life(title: str) -> AsyncGenerator[None]:
 
 async def _spin(title: str) -> None:
     await asyncio.sleep(_QUIET_SECONDS)
-    from rich.console import Console  # noqa: PLC0415 - takes long to load
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -154,9 +154,9 @@ async def connected(
     target = session.target()
     credential = None if anonymous else session.credential()
     await _check_reachable(target, session.environ)
-    import grpc  # noqa: PLC0415 - takes longer to load than everything else together
+    import grpc
 
-    from toolmesh_client.channels import open_channel  # noqa: PLC0415
+    from toolmesh_client.channels import open_channel
 
     if target.is_loopback and _is_proxied(session.environ):
         _bypass_proxy(target.host)

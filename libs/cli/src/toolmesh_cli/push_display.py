@@ -48,8 +48,8 @@ async def push_display() -> AsyncGenerator[PushDisplay]:
 
 async def _draw(display: PushDisplay) -> None:
     await asyncio.sleep(_QUIET_SECONDS)
-    from rich.console import Console  # noqa: PLC0415 - takes long to load
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         BarColumn,
         Progress,
         TextColumn,

@@ -14,9 +14,9 @@ def print_table(
     Args:
         right: the columns to set flush right.
     """
-    from rich.console import Console  # noqa: PLC0415 - takes long to load
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     for index, column in enumerate(columns):

@@ -22,8 +22,8 @@ from toolmesh_identity.errors import (
 )
 from toolmesh_identity.roles import Role
 from toolmesh_identity.secret import Secret
-from toolmesh_identity.store import Store, reaching_store
 from toolmesh_serving.errors import FieldViolation
+from toolmesh_serving.redis_store import Store, reaching_store
 
 KEY_PREFIX = "tmk_"
 _KEY_FORM = re.compile(r"tmk_([a-z2-7]{16})_([A-Za-z0-9_-]{43})")

@@ -8,7 +8,7 @@ import structlog
 from toolmesh_identity.api_keys import ApiKeys, NewApiKey, new_key
 from toolmesh_identity.errors import ApiKeyInvalid
 from toolmesh_identity.secret import write_private
-from toolmesh_identity.store import Store, reaching_store
+from toolmesh_serving.redis_store import Store, reaching_store
 
 _log = structlog.get_logger()
 

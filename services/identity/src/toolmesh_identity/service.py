@@ -23,8 +23,8 @@ from toolmesh_identity.secret import Secret
 from toolmesh_identity.servicer import ApiKeyServicer, RoleServicer, TokenServicer
 from toolmesh_identity.settings import Settings
 from toolmesh_identity.signing_keys import SigningKeys
-from toolmesh_identity.store import open_store, until_reached
 from toolmesh_serving.access_token import AccessTokenVerifier, FetchedKeys
+from toolmesh_serving.redis_store import open_store, until_reached
 from toolmesh_serving.server import Service, Servicer
 
 
@@ -37,7 +37,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         ApiKeyInvalid: the administrator's key file does not hold an API key.
     """
     secret = Secret.open(settings.secret_file)
-    async with open_store(settings.redis_url) as store:
+    async with open_store(settings.redis_url, decode_responses=False) as store:
         await until_reached(store)
         signing_keys = await SigningKeys.open(store, secret)
         roles = builtin_roles(Contract.load().scopes)

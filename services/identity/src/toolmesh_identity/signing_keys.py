@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from toolmesh_identity.secret import Secret, SecretError
-from toolmesh_identity.store import Store, reaching_store
+from toolmesh_serving.redis_store import Store, reaching_store
 
 _KEYS = "identity:signing_keys"  # hash: key id -> sealed private key
 _CURRENT = "identity:signing_key"  # the key id that new tokens are signed with

@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from toolmesh_serving.errors import Unavailable
-from toolmesh_workspace.redis_store import MICROS, NOW, Store, reaching_store
+from toolmesh_serving.redis_store import Store, reaching_store
+from toolmesh_workspace.redis_time import MICROS, NOW
 
 _PUSH_SECONDS = 20 * 60
 SWEEP_SECONDS = 60

@@ -15,8 +15,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from toolmesh_serving.redis_store import Store, reaching_store
 from toolmesh_workspace.errors import WorkspaceUnknown
-from toolmesh_workspace.redis_store import MICROS, NOW, Store, reaching_store
+from toolmesh_workspace.redis_time import MICROS, NOW
 
 SNAPSHOTS_KEPT = 10
 # A tool that began to read a snapshot can go on with it for this long, whatever is pushed.

@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from toolmesh.workspace.v1 import workspace_service_pb2_grpc
 from toolmesh_serving.peers import open_verifier
+from toolmesh_serving.redis_store import open_store
 from toolmesh_serving.server import Service, Servicer
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.leases import Leases
 from toolmesh_workspace.push import Pushes
 from toolmesh_workspace.records import Records
-from toolmesh_workspace.redis_store import open_store
 from toolmesh_workspace.servicer import WorkspaceServicer
 from toolmesh_workspace.settings import Settings
 from toolmesh_workspace.snapshots import Snapshots
@@ -29,7 +29,9 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
     """
     async with AsyncExitStack() as stack:
         verifier = await stack.enter_async_context(open_verifier(settings))
-        store = await stack.enter_async_context(open_store(settings.redis_url))
+        store = await stack.enter_async_context(
+            open_store(settings.redis_url, decode_responses=True)
+        )
         records, leases = Records(store), Leases(store)
         blobs = BlobStore.open(settings.blob_store)
         snapshots = Snapshots(records=records, blobs=blobs, cache=ManifestCache())

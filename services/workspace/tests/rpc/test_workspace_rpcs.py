@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from toolmesh.workspace.v1 import workspace_pb2
 from toolmesh.workspace.v1 import workspace_service_pb2 as pb
-from toolmesh_workspace.redis_store import open_store
+from toolmesh_serving.redis_store import open_store
 
 StubOf = Callable[..., Awaitable[Any]]
 RefusalOf = Callable[[grpc.aio.AioRpcError], tuple[str, str, list[str]]]
@@ -251,7 +251,7 @@ async def test_a_client_who_hangs_up_holds_nothing(stub_of: StubOf, valkey_url: 
     call = stub.Push(requests())
     while not (await call.read()).missing.done:
         pass
-    async with open_store(valkey_url) as store:
+    async with open_store(valkey_url, decode_responses=True) as store:
         assert await store.zcard(f"workspace:pushing:{workspace}") == 1
         call.cancel()
         async with asyncio.timeout(10):

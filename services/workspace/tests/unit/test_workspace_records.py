@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from toolmesh_serving.errors import Unavailable
+from toolmesh_serving.redis_store import open_store
 from toolmesh_workspace.errors import PageTokenInvalid, WorkspaceUnknown
 from toolmesh_workspace.page_tokens import read_page_token, write_page_token
 from toolmesh_workspace.records import Position, Records
-from toolmesh_workspace.redis_store import open_store
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_a_page_token_of_another_owner_is_refused() -> None:
 
 async def test_without_redis_the_service_is_unavailable(own_valkey: Any) -> None:
     """The caller hears that it may try again, and when Redis is back it works again."""
-    async with open_store(f"unix://{own_valkey.unix_socket_path}") as store:
+    async with open_store(f"unix://{own_valkey.unix_socket_path}", decode_responses=True) as store:
         records = Records(store)
         await records.create(display_name="x", owner="ann")
         own_valkey.stop()

@@ -25,9 +25,9 @@ def command(
     path (/toolmesh.repomap.v1.RepomapService/Map). ARGUMENTS are key=value, where a list's key is
     repeated, or JSON: '{"key": "value"}', @FILE, or - for stdin.
     """
-    from toolmesh_cli.arguments import build_request, read_object, read_pairs  # noqa: PLC0415
-    from toolmesh_cli.calling import call_and_print  # noqa: PLC0415
-    from toolmesh_cli.method_names import find_method  # noqa: PLC0415
+    from toolmesh_cli.arguments import build_request, read_object, read_pairs
+    from toolmesh_cli.calling import call_and_print
+    from toolmesh_cli.method_names import find_method
 
     method = find_method(name)
     if method.client_streaming:

@@ -52,7 +52,7 @@ async def _push(
     url = session.target().url
     remembered = None if new else pushed_workspace(url, folder, environ=session.environ)
     async with connected(session) as channel:
-        from toolmesh.workspace.v1 import workspace_service_pb2_grpc  # noqa: PLC0415
+        from toolmesh.workspace.v1 import workspace_service_pb2_grpc
 
         stub = workspace_service_pb2_grpc.WorkspaceServiceStub(channel)
         target = workspace or remembered or await _make_workspace(stub, folder)
@@ -79,7 +79,7 @@ class _WorkspaceGone(Exception):
 
 
 async def _make_workspace(stub: "WorkspaceServiceStub", folder: Path) -> str:
-    from toolmesh.workspace.v1 import workspace_service_pb2 as pb  # noqa: PLC0415
+    from toolmesh.workspace.v1 import workspace_service_pb2 as pb
 
     request = pb.CreateWorkspaceRequest(display_name=folder.name[:120] or "root")
     answer = await stub.CreateWorkspace(request, timeout=_CALL_SECONDS)
@@ -87,14 +87,14 @@ async def _make_workspace(stub: "WorkspaceServiceStub", folder: Path) -> str:
 
 
 async def _push_to(stub: "WorkspaceServiceStub", folder: Path, workspace: str) -> "Pushed":
-    import grpc  # noqa: PLC0415
-    import grpc.aio  # noqa: PLC0415
+    import grpc
+    import grpc.aio
 
-    from toolmesh_workspaces.contents import FileChangedError  # noqa: PLC0415
-    from toolmesh_workspaces.listing import ListingError  # noqa: PLC0415
-    from toolmesh_workspaces.push import push_folder  # noqa: PLC0415
-    from toolmesh_workspaces.refusals import ManifestError  # noqa: PLC0415
-    from toolmesh_workspaces.stat_cache import StatCache  # noqa: PLC0415
+    from toolmesh_workspaces.contents import FileChangedError
+    from toolmesh_workspaces.listing import ListingError
+    from toolmesh_workspaces.push import push_folder
+    from toolmesh_workspaces.refusals import ManifestError
+    from toolmesh_workspaces.stat_cache import StatCache
 
     async with push_display() as display:
         try:
@@ -151,7 +151,7 @@ def _print(pushed: "Pushed", seconds: float, *, first: bool) -> None:
 
 
 def _print_json(pushed: "Pushed", seconds: float) -> None:
-    import orjson  # noqa: PLC0415
+    import orjson
 
     outcome = {
         "workspace": pushed.workspace.id,

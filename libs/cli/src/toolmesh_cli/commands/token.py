@@ -30,8 +30,8 @@ async def _print_token(session: Session, scopes: tuple[str, ...], as_json: bool)
             hint="set TOOLMESH_API_KEY, or give --api-key-file FILE",
         )
     async with connected(session, anonymous=True) as channel:
-        from toolmesh.identity.v1 import token_service_pb2 as pb  # noqa: PLC0415
-        from toolmesh.identity.v1 import token_service_pb2_grpc  # noqa: PLC0415
+        from toolmesh.identity.v1 import token_service_pb2 as pb
+        from toolmesh.identity.v1 import token_service_pb2_grpc
 
         stub = token_service_pb2_grpc.TokenServiceStub(channel)
         request = pb.ExchangeTokenRequest(api_key=credential.value, scopes=scopes)

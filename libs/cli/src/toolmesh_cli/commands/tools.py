@@ -21,8 +21,8 @@ def command(session: Session, as_json: bool) -> None:
 
 async def _print_tools(session: Session, as_json: bool) -> None:
     async with connected(session) as channel:
-        from toolmesh.catalog.v1 import catalog_service_pb2 as pb  # noqa: PLC0415
-        from toolmesh.catalog.v1 import catalog_service_pb2_grpc  # noqa: PLC0415
+        from toolmesh.catalog.v1 import catalog_service_pb2 as pb
+        from toolmesh.catalog.v1 import catalog_service_pb2_grpc
 
         stub = catalog_service_pb2_grpc.CatalogServiceStub(channel)
         answer = await stub.ListTools(pb.ListToolsRequest(), timeout=10)

@@ -21,8 +21,8 @@ def command(session: Session, as_json: bool) -> None:
 
 async def _print_caller(session: Session, as_json: bool) -> None:
     async with connected(session) as channel:
-        from toolmesh.identity.v1 import token_service_pb2 as pb  # noqa: PLC0415
-        from toolmesh.identity.v1 import token_service_pb2_grpc  # noqa: PLC0415
+        from toolmesh.identity.v1 import token_service_pb2 as pb
+        from toolmesh.identity.v1 import token_service_pb2_grpc
 
         stub = token_service_pb2_grpc.TokenServiceStub(channel)
         answer = await stub.WhoAmI(pb.WhoAmIRequest(), timeout=10)

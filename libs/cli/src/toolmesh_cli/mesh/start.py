@@ -250,7 +250,7 @@ def _check_port(address: str, port: int) -> None:
 
 
 def _holder(port: int) -> str:
-    import psutil  # noqa: PLC0415 - only for this message
+    import psutil
 
     with suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):

@@ -1,4 +1,4 @@
-"""The service's state in Redis."""
+"""The connection to Redis, for the services that keep state there."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
@@ -16,15 +16,21 @@ from toolmesh_serving.errors import Unavailable
 _log = structlog.get_logger()
 _SECONDS_BETWEEN_TRIES = 0.2
 
-# A redis.asyncio.Redis that answers in bytes. Its own types say "bytes or str" of every answer.
+# A redis.asyncio.Redis. Its own types say "bytes or str" of every answer, whichever was chosen.
 Store: TypeAlias = Any
 
 
 @asynccontextmanager
-async def open_store(url: str) -> AsyncGenerator[Store]:
-    """Connects to Redis when it is first needed; a lost connection is made anew."""
+async def open_store(url: str, *, decode_responses: bool) -> AsyncGenerator[Store]:
+    """Connects to Redis when it is first needed; a lost connection is made anew.
+
+    Args:
+        url: `redis://host:port/db`, `rediss://...` or `unix://path`.
+        decode_responses: whether answers are text; else they are bytes.
+    """
     store = redis.asyncio.Redis.from_url(
         url,
+        decode_responses=decode_responses,
         socket_timeout=2,
         socket_connect_timeout=2,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
@@ -58,5 +64,5 @@ def reaching_store() -> Generator[None]:
         yield
     except RedisError as error:
         raise Unavailable(
-            "the store of identities does not answer; try again", retry_after_seconds=1
+            "the service's store does not answer; try again", retry_after_seconds=1
         ) from error
