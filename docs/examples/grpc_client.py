@@ -1,6 +1,6 @@
 """Asks for a repository's map with the generated gRPC client.
 
-    python docs/examples/grpc_client.py 127.0.0.1:8080 TOKEN WORKSPACE
+Run it as `python docs/examples/grpc_client.py 127.0.0.1:8080 TOKEN WORKSPACE`.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Asks for a repository's map by HTTP and JSON, with nothing but the standard library.
 
-    python docs/examples/http_client.py 127.0.0.1:8080 TOKEN WORKSPACE
+Run it as `python docs/examples/http_client.py 127.0.0.1:8080 TOKEN WORKSPACE`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Asks for a repository's map as any MCP client does: initialize, list the tools, call one.
 
-    python docs/examples/mcp_client.py 127.0.0.1:8080 TOKEN WORKSPACE
+Run it as `python docs/examples/mcp_client.py 127.0.0.1:8080 TOKEN WORKSPACE`.
 """
 
 import asyncio
