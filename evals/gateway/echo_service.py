@@ -10,7 +10,7 @@ from toolmesh.echo.v1 import (  # ty: ignore[import-not-found]
     echo_service_pb2_grpc,
 )
 from toolmesh_serving.peers import open_verifier
-from toolmesh_serving.server import Service, Servicer, run
+from toolmesh_serving.server import Service, Servicer, run_service
 from toolmesh_serving.settings import ServingSettings
 
 
@@ -31,4 +31,4 @@ async def open_service(settings: ServingSettings) -> AsyncGenerator[Service]:
 
 
 if __name__ == "__main__":
-    run("echo", ServingSettings, open_service)
+    run_service("echo", ServingSettings, open_service)

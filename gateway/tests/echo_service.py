@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from toolmesh_serving.errors import Code, FieldViolation, ToolmeshError
 from toolmesh_serving.peers import open_verifier
-from toolmesh_serving.server import Service, Servicer, run
+from toolmesh_serving.server import Service, Servicer, run_service
 from toolmesh_serving.settings import ServingSettings
 
 pb: Any = importlib.import_module("toolmesh.echo.v1.echo_service_pb2")
@@ -103,4 +103,4 @@ async def open_service(settings: ServingSettings) -> AsyncGenerator[Service]:
 
 
 if __name__ == "__main__":
-    run("echo", ServingSettings, open_service)
+    run_service("echo", ServingSettings, open_service)

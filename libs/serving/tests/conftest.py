@@ -162,9 +162,14 @@ async def serve(
 
 
 @pytest.fixture
-def logs() -> Generator[list[Any]]:
-    """What is logged during the test."""
+def logs(monkeypatch: pytest.MonkeyPatch) -> Generator[list[Any]]:
+    """All that is logged: by structlog, and the lines of calls, which test_process has for real."""
     with structlog.testing.capture_logs() as entries:
+
+        def write(event: Any) -> None:
+            entries.append({**event, "log_level": "info"})
+
+        monkeypatch.setattr("toolmesh_serving.server.line_writer", lambda *_, **__: write)
         yield entries
 
 

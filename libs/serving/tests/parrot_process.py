@@ -1,4 +1,4 @@
-"""A parrot service as a program of its own: `python parrot_process.py`."""
+"""A parrot service; `parrot_main.py` runs it as a program of its own."""
 
 import asyncio
 import importlib
@@ -11,7 +11,7 @@ import grpc.aio
 from pydantic import Field
 
 from toolmesh_serving.peers import open_peer, open_verifier
-from toolmesh_serving.server import Service, Servicer, run
+from toolmesh_serving.server import Service, Servicer
 from toolmesh_serving.settings import ServingSettings
 
 # Generated when the tests run, so nothing that a type checker could find.
@@ -63,7 +63,3 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
     add = pb2_grpc.add_ParrotServiceServicer_to_server
     async with open_peer(settings, "other") as other, open_verifier(settings) as verifier:
         yield Service("parrot", servicers=(Servicer(add, Parrot(other)),), verifier=verifier)
-
-
-if __name__ == "__main__":
-    run("parrot", Settings, open_service)

@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -29,8 +30,10 @@ _NUMBERS = frozenset(
     }
 )
 
-# Yields what is wrong with one value; the text ends the sentence "<field> ...".
-_Check = Callable[[Any], Iterator[str]]
+# Says what is wrong with one value; the text ends the sentence "<field> ...".
+_Check = Callable[[Any], str | None]
+# A request with a thousand bad items is told of the first ones.
+_MOST_VIOLATIONS = 20
 
 
 class RuleError(Exception):
@@ -98,10 +101,20 @@ class FieldRules:
         """Forgets the fields that neither have a rule nor hold one of the `ruled` types."""
         self._fields = [check for check in self._fields if check.matters(ruled)]
 
-    def violations(self, message: Message, *, prefix: str = "") -> Iterator[Violation]:
-        """Yields every field of `message` that breaks a rule, in field order."""
+    def violations(self, message: Message, *, limit: int = _MOST_VIOLATIONS) -> list[Violation]:
+        """The fields of `message` that break a rule, in field order, at most `limit`.
+
+        Every call of every service pays for this, so nothing is made for a message that is right.
+        """
+        found: list[Violation] = []
+        self.collect(message, "", found, limit)
+        return found[:limit]
+
+    def collect(self, message: Message, prefix: str, found: list[Violation], limit: int) -> None:
+        """Adds to `found` until there are `limit` or a few more."""
         for check in self._fields:
-            yield from check.violations(message, prefix)
+            if len(found) < limit:
+                check.collect(message, prefix, found, limit)
 
 
 def _forget_unruled(types: Iterable[FieldRules]) -> None:
@@ -130,6 +143,7 @@ class _FieldCheck:
         self._map = map_value(field) is not None
         self._presence = field.has_presence
         self._stated = stated
+        self._required = stated is not None and stated.required
         self._nested = nested
         self._value_checks = tuple(_value_checks(field, stated)) if stated else ()
 
@@ -137,41 +151,42 @@ class _FieldCheck:
         """Whether there is a rule here or, as `ruled` tells, below."""
         return self._stated is not None or self._nested in ruled
 
-    def violations(self, message: Message, prefix: str) -> Iterator[Violation]:
-        """Yields what is wrong with the field in `message`."""
-        path = f"{prefix}{self._name}"
+    def collect(self, message: Message, prefix: str, found: list[Violation], limit: int) -> None:
+        """Adds what is wrong with the field in `message`; see `FieldRules.collect`."""
+        value = getattr(message, self._name)
         if self._repeated:
-            yield from self._list_violations(getattr(message, self._name), path)
-        elif self._is_unset(message):
-            if self._stated is not None and self._stated.required:
-                yield Violation(path, "is required")
+            self._collect_items(value, f"{prefix}{self._name}", found, limit)
+        elif not (message.HasField(self._name) if self._presence else value):
+            if self._required:
+                found.append(Violation(f"{prefix}{self._name}", "is required"))
         else:
-            yield from self._value_violations(getattr(message, self._name), path)
+            for check in self._value_checks:
+                if wrong := check(value):
+                    found.append(Violation(f"{prefix}{self._name}", wrong))
+            if self._nested is not None:
+                self._nested.collect(value, f"{prefix}{self._name}.", found, limit)
 
-    def _is_unset(self, message: Message) -> bool:
-        if self._presence:
-            return not message.HasField(self._name)
-        return not getattr(message, self._name)
-
-    def _list_violations(self, items: Any, path: str) -> Iterator[Violation]:
+    def _collect_items(self, items: Any, path: str, found: list[Violation], limit: int) -> None:
         if self._stated is not None:
             fewest = fewest_items(self._stated)
             if len(items) < fewest:
-                yield Violation(path, f"needs at least {fewest} item{'s' * (fewest > 1)}")
+                wrong = f"needs at least {fewest} item{'s' * (fewest > 1)}"
+                found.append(Violation(path, wrong))
             if self._stated.HasField("max_items") and len(items) > self._stated.max_items:
                 # Its items are not looked at: the list may be huge.
-                yield Violation(path, f"has {len(items)} items, at most {self._stated.max_items}")
+                wrong = f"has {len(items)} items, at most {self._stated.max_items}"
+                found.append(Violation(path, wrong))
                 return
-        if self._value_checks or self._nested is not None:
-            for key, item in items.items() if self._map else enumerate(items):
-                yield from self._value_violations(item, f"{path}[{key}]")
-
-    def _value_violations(self, value: Any, path: str) -> Iterator[Violation]:
-        for check in self._value_checks:
-            for description in check(value):
-                yield Violation(path, description)
-        if self._nested is not None:
-            yield from self._nested.violations(value, prefix=f"{path}.")
+        if not self._value_checks and self._nested is None:
+            return
+        for key, item in items.items() if self._map else enumerate(items):
+            if len(found) >= limit:
+                return
+            for check in self._value_checks:
+                if wrong := check(item):
+                    found.append(Violation(f"{path}[{key}]", wrong))
+            if self._nested is not None:
+                self._nested.collect(item, f"{path}[{key}].", found, limit)
 
 
 def fewest_items(stated: options_pb2.FieldRules) -> int:
@@ -193,18 +208,17 @@ def _value_checks(field: FieldDescriptor, stated: options_pb2.FieldRules) -> Ite
         _require(kind in _NUMBERS, field, "min and max are for numbers")
         low = stated.min if stated.HasField("min") else float("-inf")
         high = stated.max if stated.HasField("max") else float("inf")
-        yield lambda value: _outside(value, low=low, high=high)
+        yield partial(_outside, low=low, high=high)
     if stated.HasField("min_len") or stated.HasField("max_len"):
         texts = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
         _require(kind in texts, field, "min_len and max_len are for strings and bytes")
         unit = "bytes" if kind == FieldDescriptor.TYPE_BYTES else "characters"
         fewest = stated.min_len
         most = stated.max_len if stated.HasField("max_len") else float("inf")
-        yield lambda value: _length(value, fewest=fewest, most=most, unit=unit)
+        yield partial(_length, fewest=fewest, most=most, unit=unit)
     if stated.pattern:
         _require(kind == FieldDescriptor.TYPE_STRING, field, "pattern is for strings")
-        pattern = _compiled(stated.pattern, field)
-        yield lambda value: _mismatch(value, pattern=pattern)
+        yield partial(_mismatch, pattern=_compiled(stated.pattern, field))
     if stated.HasField("min_items") or stated.HasField("max_items"):
         _require(field.is_repeated, field, "min_items and max_items are for repeated fields")
 
@@ -221,24 +235,24 @@ def _compiled(pattern: str, field: FieldDescriptor) -> re.Pattern[str]:
         raise RuleError(f"{field.full_name}: pattern {pattern!r}: {error}") from None
 
 
-def _outside(value: float, *, low: float, high: float) -> Iterator[str]:
-    # Written so that NaN is outside, too.
-    if not low <= value <= high:
-        bounds = [
-            f"{name} {bound:.15g}"
-            for name, bound in (("at least", low), ("at most", high))
-            if math.isfinite(bound)
-        ]
-        yield f"is {value:.15g}, must be {' and '.join(bounds)}"
+def _outside(value: float, *, low: float, high: float) -> str | None:
+    if low <= value <= high:  # which NaN is not
+        return None
+    bounds = [
+        f"{name} {bound:.15g}"
+        for name, bound in (("at least", low), ("at most", high))
+        if math.isfinite(bound)
+    ]
+    return f"is {value:.15g}, must be {' and '.join(bounds)}"
 
 
-def _length(value: str | bytes, *, fewest: int, most: float, unit: str) -> Iterator[str]:
+def _length(value: str | bytes, *, fewest: int, most: float, unit: str) -> str | None:
     if len(value) > most:
-        yield f"has {len(value)} {unit}, at most {most}"
-    elif len(value) < fewest:
-        yield f"has {len(value)} {unit}, at least {fewest}"
+        return f"has {len(value)} {unit}, at most {most}"
+    if len(value) < fewest:
+        return f"has {len(value)} {unit}, at least {fewest}"
+    return None
 
 
-def _mismatch(value: str, *, pattern: re.Pattern[str]) -> Iterator[str]:
-    if not pattern.fullmatch(value):
-        yield f"must match {pattern.pattern}"
+def _mismatch(value: str, *, pattern: re.Pattern[str]) -> str | None:
+    return None if pattern.fullmatch(value) else f"must match {pattern.pattern}"

@@ -1,7 +1,7 @@
 """One RPC on its way through the stages."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -81,10 +81,14 @@ def remaining_seconds() -> float | None:
     return None if call is None else max(call.remaining(), 0.0)
 
 
-def request_metadata(context: "grpc.aio.ServicerContext[object, object]") -> dict[str, str]:
+_metadata: ContextVar[Sequence[tuple[str, str | bytes]]] = ContextVar("toolmesh_metadata")
+
+
+def enter_metadata(metadata: Sequence[tuple[str, str | bytes]] | None) -> None:
+    """Keeps a request's metadata for the rest of this task."""
+    _metadata.set(metadata or ())
+
+
+def request_metadata() -> dict[str, str]:
     """The request's text metadata by key; of a key that comes twice, the first."""
-    found: dict[str, str] = {}
-    for key, value in context.invocation_metadata() or ():
-        if isinstance(value, str):
-            found.setdefault(key, value)
-    return found
+    return {key: value for key, value in reversed(_metadata.get()) if isinstance(value, str)}

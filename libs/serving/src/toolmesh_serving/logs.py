@@ -2,10 +2,15 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeAlias
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
+
+WriteLine: TypeAlias = Callable[[Mapping[str, object]], None]
 
 
 def configure_logs(level: str, *, service: str) -> None:
@@ -16,9 +21,7 @@ def configure_logs(level: str, *, service: str) -> None:
     Raises:
         ValueError: there is no such level.
     """
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise ValueError(f"TOOLMESH_LOG_LEVEL is {level!r}: use debug, info, warning or error")
+    number = _number(level)
 
     def name_service(_: object, __: str, event: EventDict) -> EventDict:
         event["service"] = service
@@ -57,3 +60,29 @@ def configure_logs(level: str, *, service: str) -> None:
 
 def _serialize(event: EventDict, **_: object) -> bytes:
     return orjson.dumps(event, default=str)
+
+
+def line_writer(level: str, *, service: str) -> WriteLine | None:
+    """Writes log lines of level info in the form of all others, for what is logged at each call.
+
+    It does without the processors that other lines go through, and costs a third of them. None
+    when lines of that level are not wanted.
+    """
+    if _number(level) > logging.INFO:
+        return None
+    out = sys.stdout.buffer
+    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+
+    def write(event: Mapping[str, object]) -> None:
+        line = {**event, "service": service, "level": "info", "timestamp": datetime.now(UTC)}
+        out.write(orjson.dumps(line, option=options))
+        out.flush()
+
+    return write
+
+
+def _number(level: str) -> int:
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ValueError(f"TOOLMESH_LOG_LEVEL is {level!r}: use debug, info, warning or error")
+    return number

@@ -18,8 +18,15 @@ from grpc_status import rpc_status
 
 from toolmesh_contracts.contract import ContractError, method_policy
 from toolmesh_contracts.field_rules import RuleError
-from toolmesh_serving.call import Call, ServedMethod, enter_call, request_metadata
+from toolmesh_serving.call import (
+    Call,
+    ServedMethod,
+    enter_call,
+    enter_metadata,
+    request_metadata,
+)
 from toolmesh_serving.stage import Stage
+from toolmesh_serving.time_limit import TimeLimit
 
 _log = structlog.get_logger()
 
@@ -38,7 +45,12 @@ class Pipeline(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, stages: Sequence[Stage], *, open_paths: frozenset[str]) -> None:
-        self._stages = tuple(stages)
+        # Only what a stage really does is called, and how many stages stand outside of it is known.
+        numbered = list(enumerate(stages))
+        self._stage_count = len(numbered)
+        self._begins = tuple((n, s.begin) for n, s in numbered if _has(s, "begin"))
+        self._messages = tuple(s.message for _, s in numbered if _has(s, "message"))
+        self._ends = tuple((n, s.end) for n, s in reversed(numbered) if _has(s, "end"))
         self._open_paths = open_paths
         self._handlers: dict[str, Any] = {}  # a handler, or None for one that is refused
 
@@ -46,6 +58,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self, continuation: Any, handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         """Finds the method's wrapped handler; None when there is none that may be served."""
+        # Read here, where they are at hand: the context would build them anew.
+        enter_metadata(handler_call_details.invocation_metadata)
         path = handler_call_details.method
         if path in self._handlers:
             return self._handlers[path]
@@ -80,13 +94,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
             begun = 0
             response = None
             try:
-                for stage in self._stages:
-                    waiting = stage.begin(call)
+                for begun, begin in self._begins:  # noqa: B007 - used when one raises
+                    waiting = begin(call)
                     if waiting is not None:
                         await waiting
-                    begun += 1
+                begun = self._stage_count
                 request = self._admit(call, request, stream_in=stream_in)
-                async with asyncio.timeout(call.remaining()):
+                with TimeLimit(call.remaining()):
                     response = await work(request, context)
             except Exception as error:
                 call.error = error
@@ -106,13 +120,13 @@ class Pipeline(grpc.aio.ServerInterceptor):
             call = _open(method, context)
             begun = 0
             try:
-                for stage in self._stages:
-                    waiting = stage.begin(call)
+                for begun, begin in self._begins:  # noqa: B007 - used when one raises
+                    waiting = begin(call)
                     if waiting is not None:
                         await waiting
-                    begun += 1
+                begun = self._stage_count
                 request = self._admit(call, request, stream_in=stream_in)
-                async with asyncio.timeout(call.remaining()):
+                with TimeLimit(call.remaining()):
                     async for response in work(request, context):
                         yield response
             except Exception as error:
@@ -139,19 +153,24 @@ class Pipeline(grpc.aio.ServerInterceptor):
             yield request
 
     def _check(self, call: Call, message: Message) -> None:
-        for stage in self._stages:
-            stage.message(call, message)
+        for check in self._messages:
+            check(call, message)
 
     def _end(self, call: Call, begun: int) -> None:
-        for stage in reversed(self._stages[:begun]):
-            stage.end(call)
+        for number, end in self._ends:
+            if number < begun:
+                end(call)
+
+
+def _has(stage: Stage, name: str) -> bool:
+    return getattr(type(stage), name) is not getattr(Stage, name)
 
 
 def _open(method: ServedMethod, context: _Context) -> Call:
     call = Call(
         method=method,
         context=context,
-        metadata=request_metadata(context),
+        metadata=request_metadata(),
         started=time.monotonic(),
     )
     enter_call(call)

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 import structlog
+import uvloop
 from grpc_health.v1 import _async as async_health
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from toolmesh_serving.access_token import AccessTokenVerifier
-from toolmesh_serving.logs import configure_logs
+from toolmesh_serving.logs import configure_logs, line_writer
 from toolmesh_serving.pipeline import Pipeline
 from toolmesh_serving.settings import ServingSettings
 from toolmesh_serving.stages import standard_stages
@@ -25,6 +26,8 @@ from toolmesh_serving.telemetry import open_telemetry
 
 _log = structlog.get_logger()
 _Settings = TypeVar("_Settings", bound=ServingSettings)
+
+_MAX_METADATA_BYTES = 16 * 1024
 
 # Open to anyone: they tell what the public protos tell, and probes have no tokens.
 _OPEN_PATHS = frozenset(
@@ -96,7 +99,8 @@ async def running(settings: ServingSettings, service: Service) -> AsyncGenerator
         telemetry = await stack.enter_async_context(
             open_telemetry(settings.otlp_endpoint, service=service.name)
         )
-        stages = standard_stages(service.verifier, telemetry)
+        write = line_writer(settings.log_level, service=service.name)
+        stages = standard_stages(service.verifier, telemetry, write)
         server = grpc.aio.server(
             interceptors=[Pipeline(stages, open_paths=_OPEN_PATHS | service.open_paths)],
             options=_options(settings),
@@ -124,12 +128,12 @@ async def serve(settings: ServingSettings, service: Service) -> None:
     _log.info("stopped")
 
 
-def run(
+def run_service(
     name: str,
     load_settings: Callable[[], _Settings],
     open_service: Callable[[_Settings], AbstractAsyncContextManager[Service]],
 ) -> None:
-    """The whole of a service's main: settings, logs, dependencies, serving, an orderly end.
+    """Settings, logs, dependencies, serving, an orderly end; see `toolmesh_serving.main`.
 
     A service that cannot start says why in one log line and exits with 1.
 
@@ -147,9 +151,7 @@ def run(
     try:
         settings = load_settings()
         configure_logs(settings.log_level, service=name)
-        # Not uvloop: it forks to start a program, and gRPC's fork handlers crash some of those
-        # while calls are under way. asyncio's own way runs no fork handlers.
-        asyncio.run(main())
+        uvloop.run(main())
     except Exception as error:
         _log.exception("cannot run", service=name, error=str(error))
         sys.exit(1)
@@ -188,6 +190,9 @@ def _options(settings: ServingSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
+        # Between its two limits gRPC refuses headers by chance, so a call would fail now and then.
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         # Two servers on one port would each get half of the calls; better to fail at the start.
         ("grpc.so_reuseport", 0),
         # Envoy and clients ping to keep quiet connections open; that is no reason to hang up.

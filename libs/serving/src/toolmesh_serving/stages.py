@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Awaitable
-from itertools import islice
 from uuid import uuid4
 
-import structlog
 from google.protobuf.message import Message
 
 from toolmesh_serving.access_token import AccessTokenVerifier
@@ -19,29 +17,32 @@ from toolmesh_serving.errors import (
     FieldViolation,
     ScopeMissing,
 )
+from toolmesh_serving.logs import WriteLine
 from toolmesh_serving.stage import Stage
 from toolmesh_serving.telemetry import Telemetry
-
-_log = structlog.get_logger()
 
 # Kept back from the caller's deadline, so that the answer reaches it in time.
 _DEADLINE_MARGIN_SECONDS = 0.020
 # With less than this left, no work can end in time, so none is begun.
 _SHORTEST_WORK_SECONDS = 0.050
 _MAX_REQUEST_ID_CHARS = 128
-# A request with a thousand bad items is told of the first ones.
-_MAX_VIOLATIONS = 20
 
 
-def standard_stages(verifier: AccessTokenVerifier, telemetry: Telemetry) -> tuple[Stage, ...]:
-    """All stages, outermost first."""
+def standard_stages(
+    verifier: AccessTokenVerifier, telemetry: Telemetry, write: WriteLine | None
+) -> tuple[Stage, ...]:
+    """All stages, outermost first.
+
+    Args:
+        write: writes the log line of each call; None leaves calls out of the log.
+    """
     return (
         # First, so that the span covers all the rest.
         TracingStage(telemetry),
         # Before anything that logs.
         RequestIdStage(),
         # Outside the error stage, so that it sees the code that the caller will see.
-        LogStage(telemetry),
+        LogStage(telemetry, write),
         # Outside all that refuses, so that every refusal has the same form.
         ErrorStage(),
         # Before any work that costs time, such as fetching keys.
@@ -83,8 +84,9 @@ class RequestIdStage(Stage):
 class LogStage(Stage):
     """Logs and measures each call once, when it ends."""
 
-    def __init__(self, telemetry: Telemetry) -> None:
+    def __init__(self, telemetry: Telemetry, write: WriteLine | None) -> None:
         self._telemetry = telemetry
+        self._write = write
 
     def end(self, call: Call) -> None:
         """See `Stage`."""
@@ -93,14 +95,17 @@ class LogStage(Stage):
             code = Code(call.status.code).name
         else:
             code = "OK" if call.error is None else Code.CANCELLED.name
-        _log.info(
-            "call",
-            method=call.method.path,
-            code=code,
-            millis=round(seconds * 1000, 2),
-            request_id=call.request_id,
-            subject=call.caller.subject if call.caller else "",
-        )
+        if self._write is not None:
+            self._write(
+                {
+                    "event": "call",
+                    "method": call.method.path,
+                    "code": code,
+                    "millis": round(seconds * 1000, 2),
+                    "request_id": call.request_id,
+                    "subject": call.caller.subject if call.caller else "",
+                }
+            )
         if self._telemetry.enabled:
             self._telemetry.record(call.method.path, code=code, seconds=seconds)
 
@@ -170,7 +175,7 @@ class FieldRulesStage(Stage):
 
     def message(self, call: Call, message: Message) -> None:
         """See `Stage`."""
-        violations = list(islice(call.method.rules.violations(message), _MAX_VIOLATIONS))
+        violations = call.method.rules.violations(message)
         if violations:
             raise FieldInvalid(
                 "; ".join(f"{v.field} {v.description}" for v in violations[:3]),

@@ -24,7 +24,7 @@ from toolmesh_serving.peers import open_verifier
 from toolmesh_serving.server import Service, Servicer, running
 from toolmesh_serving.settings import ServingSettings
 
-PROGRAM = Path(__file__).parents[1] / "parrot_process.py"
+PROGRAM = Path(__file__).parents[1] / "parrot_main.py"
 
 
 @dataclass

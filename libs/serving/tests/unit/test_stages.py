@@ -18,7 +18,7 @@ from toolmesh_serving.telemetry import Telemetry
 
 def test_the_stages_have_their_order(signer: Any) -> None:
     """Tracing, request id, log, errors, deadline, identity and scope, field rules."""
-    stages = standard_stages(signer.verifier(), Telemetry())
+    stages = standard_stages(signer.verifier(), Telemetry(), None)
 
     assert [type(stage) for stage in stages] == [
         TracingStage,

@@ -1,8 +1,6 @@
 """Runs the catalog service."""
 
-from toolmesh_catalog.service import open_service
-from toolmesh_catalog.settings import Settings
-from toolmesh_serving.server import run
+from toolmesh_serving.main import run
 
 if __name__ == "__main__":
-    run("catalog", Settings, open_service)
+    run("catalog")

@@ -1,8 +1,6 @@
 """Runs the identity service."""
 
-from toolmesh_identity.service import open_service
-from toolmesh_identity.settings import Settings
-from toolmesh_serving.server import run
+from toolmesh_serving.main import run
 
 if __name__ == "__main__":
-    run("identity", Settings, open_service)
+    run("identity")

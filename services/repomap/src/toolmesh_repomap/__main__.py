@@ -1,8 +1,6 @@
 """Runs the repomap service."""
 
-from toolmesh_repomap.service import open_service
-from toolmesh_repomap.settings import Settings
-from toolmesh_serving.server import run
+from toolmesh_serving.main import run
 
 if __name__ == "__main__":
-    run("repomap", Settings, open_service)
+    run("repomap")
