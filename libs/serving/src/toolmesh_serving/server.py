@@ -25,6 +25,7 @@ from toolmesh_serving.stages import standard_stages
 from toolmesh_serving.telemetry import open_telemetry
 
 _log = structlog.get_logger()
+_MAX_HEADER_BYTES = 16 * 1024
 _Settings = TypeVar("_Settings", bound=ServingSettings)
 
 # Open to anyone: they tell what the public protos tell, and probes have no tokens.
@@ -52,12 +53,14 @@ class Service:
     Attributes:
         name: as in `services/<name>`, for logs and telemetry.
         open_paths: gRPC paths besides health and reflection that need no policy.
+        on_drain: called when the drain begins, to end calls that only wait for news.
     """
 
     name: str
     servicers: Sequence[Servicer]
     verifier: AccessTokenVerifier
     open_paths: frozenset[str] = frozenset()
+    on_drain: Callable[[], None] | None = None
 
 
 class RunningServer:
@@ -119,6 +122,8 @@ async def serve(settings: ServingSettings, service: Service) -> None:
         _log.info("serving", listen=settings.listen)
         await stop.wait()
         _log.info("draining")
+        if service.on_drain is not None:
+            service.on_drain()
         await server.drain(
             drain_seconds=settings.drain_seconds, grace_seconds=settings.grace_seconds
         )
@@ -187,6 +192,9 @@ def _options(settings: ServingSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
+        # One bound on headers: by itself, gRPC refuses some of those between 8 and 16 kB by chance.
+        ("grpc.max_metadata_size", _MAX_HEADER_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_HEADER_BYTES),
         # Two servers on one port would each get half of the calls; better to fail at the start.
         ("grpc.so_reuseport", 0),
         # Envoy and clients ping to keep quiet connections open; that is no reason to hang up.
