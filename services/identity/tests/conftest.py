@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 import structlog
 
@@ -13,9 +14,13 @@ from toolmesh.identity.v1 import (
     api_key_service_pb2,
     api_key_service_pb2_grpc,
     gateway_check_pb2,
+    revocation_service_pb2_grpc,
     role_service_pb2_grpc,
+    session_service_pb2_grpc,
     token_service_pb2,
     token_service_pb2_grpc,
+    user_service_pb2,
+    user_service_pb2_grpc,
 )
 from toolmesh_client.api_key import ApiKeyTokens
 from toolmesh_client.channels import open_channel
@@ -32,7 +37,8 @@ class Identity:
 
     Attributes:
         tokens, public_keys: stubs that send no token.
-        keys, roles, whoami: stubs that send the administrator's.
+        keys, roles, whoami, users: stubs that send the administrator's.
+        sessions, revocations: stubs that send none.
     """
 
     settings: Settings
@@ -44,6 +50,17 @@ class Identity:
     roles: role_service_pb2_grpc.RoleServiceStub
     whoami: token_service_pb2_grpc.TokenServiceStub
     check_call: Any
+    users: user_service_pb2_grpc.UserServiceStub
+    sessions: session_service_pb2_grpc.SessionServiceStub
+    revocations: revocation_service_pb2_grpc.RevocationServiceStub
+    public: grpc.aio.Channel
+
+    async def make_user(
+        self, user_id: str, *roles: str, password: str = ""
+    ) -> user_service_pb2.CreateUserResponse:
+        """Makes a user."""
+        request = user_service_pb2.CreateUserRequest(id=user_id, roles=roles, password=password)
+        return await self.users.CreateUser(request)
 
     async def make_key(
         self, *roles: str, **fields: Any
@@ -91,6 +108,10 @@ async def _identity(settings: Settings) -> AsyncGenerator[Identity]:
                 roles=role_service_pb2_grpc.RoleServiceStub(admin),
                 whoami=token_service_pb2_grpc.TokenServiceStub(admin),
                 check_call=check,
+                users=user_service_pb2_grpc.UserServiceStub(admin),
+                sessions=session_service_pb2_grpc.SessionServiceStub(public),
+                revocations=revocation_service_pb2_grpc.RevocationServiceStub(public),
+                public=public,
             )
 
 
@@ -104,6 +125,7 @@ def make_settings(valkey_url: str, tmp_path: Path) -> Callable[..., Settings]:
             "redis_url": valkey_url,
             "secret_file": tmp_path / "identity/secret.key",
             "admin_key_file": tmp_path / "identity/admin.key",
+            "sign_in_delay_seconds": 0.001,
         }
         return Settings(**(given | changes))
 

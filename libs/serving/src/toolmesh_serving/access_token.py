@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import jwt
@@ -11,13 +12,16 @@ import structlog
 
 from toolmesh_serving.caller import Caller
 from toolmesh_serving.errors import TokenInvalid, Unavailable
+from toolmesh_serving.revocations import Revocations, marks_of
 
 _ALGORITHM: Final = "ES256"
 _REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "scope", "iat", "exp"]
+_MAX_REVISION_DIGITS: Final = 20  # 64 bits
 # A token of ours has under 2 kB. Longer ones are not even parsed.
 _MAX_TOKEN_CHARS: Final = 8192
 _CACHE_SIZE: Final = 4096
 _SECONDS_BETWEEN_FETCHES: Final = 1.0
+_REVOCATIONS_SECONDS: Final = 2.0
 
 _log = structlog.get_logger()
 
@@ -73,43 +77,74 @@ class FetchedKeys:
         self._next_fetch = time.monotonic() + _SECONDS_BETWEEN_FETCHES
 
 
-class AccessTokenVerifier:
-    """Checks signature, issuer, audience and times of access tokens.
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token whose signature was good, and what may revoke it."""
 
-    Verified tokens are remembered until they end, so a caller's second call costs a look-up.
+    caller: Caller
+    marks: tuple[bytes, ...]
+    revision: int
+
+
+class AccessTokenVerifier:
+    """Checks signature, issuer, audience, times and revocation of access tokens.
+
+    Verified tokens are remembered until they end, so a caller's second call costs a look-up, and
+    another one for each thing that may revoke it.
+
+    Args:
+        revocations: those that are known; None: there are none.
     """
 
-    def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        issuer: str,
+        audience: str,
+        revocations: Revocations | None = None,
+    ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._verified: OrderedDict[str, Caller] = OrderedDict()
+        self._revocations = revocations or Revocations()
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
     def recall(self, token: str) -> Caller | None:
         """The caller of a token that was verified before and has not ended."""
-        caller = self._verified.get(token)
-        if caller is None:
+        verified = self._verified.get(token)
+        if verified is None:
             return None
-        if caller.expires_at <= time.time():
+        if verified.caller.expires_at <= time.time() or self._revoked(verified):
             del self._verified[token]
             return None
         self._verified.move_to_end(token)
-        return caller
+        return verified.caller
 
     async def verify(self, token: str) -> Caller:
         """The caller that a token speaks for.
 
         Raises:
             TokenInvalid: the token cannot be trusted.
-            Unavailable: the keys to check it with cannot be had.
+            Unavailable: the keys to check it with, or what was revoked, cannot be had.
         """
         caller = self.recall(token)
         if caller is None:
-            caller = _caller(token, await self._claims(token))
-            self._verified[token] = caller
+            verified = _verified(token, await self._claims(token))
+            if not await self._revocations.wait_known(_REVOCATIONS_SECONDS):
+                raise Unavailable(
+                    "what was revoked is not known yet; try again", retry_after_seconds=1
+                )
+            if self._revoked(verified):
+                raise _invalid()
+            caller = verified.caller
+            self._verified[token] = verified
             if len(self._verified) > _CACHE_SIZE:
                 self._verified.popitem(last=False)
         return caller
+
+    def _revoked(self, verified: _Verified) -> bool:
+        return self._revocations.revoked(verified.marks, verified.revision)
 
     async def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > _MAX_TOKEN_CHARS:
@@ -134,17 +169,28 @@ class AccessTokenVerifier:
             raise _invalid() from None
 
 
-def _caller(token: str, claims: dict[str, Any]) -> Caller:
-    scope, roles = claims["scope"], claims.get("roles", [])
-    if not isinstance(scope, str) or not isinstance(roles, list):
+def _verified(token: str, claims: dict[str, Any]) -> _Verified:
+    scope, session, roles = claims["scope"], claims["sid"], claims.get("roles", [])
+    user, revision, act = claims.get("uid", ""), claims.get("rev", "0"), claims.get("act", {})
+    texts = all(isinstance(text, str) for text in (scope, session, user, revision))
+    if not texts or not isinstance(roles, list) or not isinstance(act, dict):
         raise _invalid()
-    return Caller(
+    if not (revision.isascii() and revision.isdigit() and len(revision) <= _MAX_REVISION_DIGITS):
+        raise _invalid()
+    names = tuple(str(role) for role in roles)
+    caller = Caller(
         subject=claims["sub"],
-        roles=tuple(str(role) for role in roles),
+        roles=names,
         scopes=frozenset(scope.split()),
         expires_at=float(claims["exp"]),
         token=token,
+        session=session,
+        user=user,
+        actor=str(act.get("sub", "")),
+        claims=claims,
     )
+    marks = marks_of(session=session, user=user, roles=names)
+    return _Verified(caller=caller, marks=marks, revision=int(revision))
 
 
 def _invalid() -> TokenInvalid:

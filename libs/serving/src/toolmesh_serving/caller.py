@@ -1,7 +1,9 @@
 """Who is calling, as the access token says."""
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +13,10 @@ class Caller:
     Attributes:
         token: the token itself, to be forwarded to other services; never shown or logged.
         expires_at: when it ends, in seconds since the epoch.
+        session: what the token hangs on, such as `key:<id>` or `session:<id>`.
+        user: the random id of the user that it belongs to; empty: to none that identity knows.
+        actor: who acts for the subject; empty: the subject itself.
+        claims: everything that the token says.
     """
 
     subject: str
@@ -18,6 +24,10 @@ class Caller:
     scopes: frozenset[str]
     expires_at: float
     token: str = field(repr=False)
+    session: str = ""
+    user: str = ""
+    actor: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 _current: ContextVar[Caller] = ContextVar("toolmesh_caller")

@@ -54,12 +54,14 @@ class Service:
     Attributes:
         name: as in `services/<name>`, for logs and telemetry.
         open_paths: gRPC paths besides health and reflection that need no policy.
+        on_drain: called when the drain begins, to end calls that only wait for news.
     """
 
     name: str
     servicers: Sequence[Servicer]
     verifier: AccessTokenVerifier
     open_paths: frozenset[str] = frozenset()
+    on_drain: Callable[[], None] | None = None
 
 
 class RunningServer:
@@ -122,6 +124,8 @@ async def serve(settings: ServingSettings, service: Service) -> None:
         _log.info("serving", listen=settings.listen)
         await stop.wait()
         _log.info("draining")
+        if service.on_drain is not None:
+            service.on_drain()
         await server.drain(
             drain_seconds=settings.drain_seconds, grace_seconds=settings.grace_seconds
         )

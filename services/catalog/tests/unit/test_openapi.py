@@ -49,7 +49,7 @@ def test_path_and_query_parameters(document: Schema) -> None:
         ("snapshot", "query"),
     ]
     keys = document["paths"]["/v1/apiKeys"]["get"]
-    assert [p["name"] for p in keys["parameters"]] == ["pageSize", "pageToken"]
+    assert [p["name"] for p in keys["parameters"]] == ["pageSize", "pageToken", "subject"]
 
 
 def test_body_leaves_out_path_fields(document: Schema) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from toolmesh_identity.holders import Rights
 from toolmesh_identity.signing_keys import SigningKeys
 
 
@@ -33,12 +34,12 @@ class TokenMint:
         self._lifetime = lifetime_seconds
 
     def mint(
-        self, *, subject: str, session: str, roles: Iterable[str], scopes: Iterable[str]
+        self, *, subject: str, rights: Rights, roles: Iterable[str], scopes: Iterable[str]
     ) -> AccessToken:
         """A token for a subject.
 
         Args:
-            session: what the token hangs on, such as an API key: ending it ends its tokens.
+            rights: what the token hangs on: ending any of it ends the token.
         """
         now = int(time.time())
         granted = tuple(sorted(set(scopes)))
@@ -47,7 +48,10 @@ class TokenMint:
                 "iss": self._issuer,
                 "aud": self._audience,
                 "sub": subject,
-                "sid": session,
+                "sid": rights.session,
+                **({"uid": rights.user} if rights.user else {}),
+                # As text, since it has more digits than some readers of JSON keep.
+                "rev": str(rights.revision),
                 "jti": secrets.token_urlsafe(12),
                 "scope": " ".join(granted),
                 "roles": sorted(set(roles)),

@@ -50,3 +50,115 @@ class PageTokenInvalid(ToolmeshError):
 
     code = Code.INVALID_ARGUMENT
     reason = "PAGE_TOKEN_INVALID"
+
+
+class UserUnknown(ToolmeshError):
+    """No user of that id."""
+
+    code = Code.NOT_FOUND
+    reason = "USER_UNKNOWN"
+
+
+class UserExists(ToolmeshError):
+    """A user of that id is there already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "USER_EXISTS"
+
+
+class LastAdmin(ToolmeshError):
+    """It would leave the mesh without an administrator."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "LAST_ADMIN"
+
+
+class GrantTooWide(ToolmeshError):
+    """The caller cannot give what it does not hold itself."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "GRANT_TOO_WIDE"
+
+
+class SignInFailed(ToolmeshError):
+    """User and password do not belong together; whether there is such a user is not told."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "SIGN_IN_FAILED"
+
+
+class TooManyAttempts(ToolmeshError):
+    """Too many attempts to sign in."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_ATTEMPTS"
+
+
+class RefreshTokenInvalid(ToolmeshError):
+    """The refresh token is unknown, used up or of a session that has ended; which is not told."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "REFRESH_TOKEN_INVALID"
+
+
+class SessionUnknown(ToolmeshError):
+    """No session of that id, or none that the caller may see."""
+
+    code = Code.NOT_FOUND
+    reason = "SESSION_UNKNOWN"
+
+
+class RoleNotFound(ToolmeshError):
+    """No role of that name to be changed."""
+
+    code = Code.NOT_FOUND
+    reason = "ROLE_UNKNOWN"
+
+
+class RoleExists(ToolmeshError):
+    """A role of that name is there already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "ROLE_EXISTS"
+
+
+class RoleBuiltIn(ToolmeshError):
+    """A built-in role cannot be changed."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "ROLE_BUILT_IN"
+
+
+class ScopeUnknown(ToolmeshError):
+    """No method of the mesh asks for that scope."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "SCOPE_UNKNOWN"
+
+
+class TooMany(ToolmeshError):
+    """There are as many as there may be."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY"
+
+
+class NotOwner(ToolmeshError):
+    """The caller may see and change only what is its own."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "NOT_OWNER"
+
+
+class DelegatedToken(ToolmeshError):
+    """A token that was delegated cannot do this."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "DELEGATED_TOKEN"
+
+
+class ApiKeyEnded(ToolmeshError):
+    """The key was revoked or has expired, so it cannot be changed."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "API_KEY_INVALID"

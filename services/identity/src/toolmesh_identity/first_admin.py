@@ -1,23 +1,26 @@
 """The first start: makes one administrator's key, so that someone can get in."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from toolmesh_identity.api_keys import ApiKeys, NewApiKey, new_key
-from toolmesh_identity.errors import ApiKeyInvalid
+from toolmesh_identity.errors import ApiKeyInvalid, UserExists
 from toolmesh_identity.secret import write_private
+from toolmesh_identity.users import NewUser, Users
 from toolmesh_serving.redis_store import Store, reaching_store
 
 _log = structlog.get_logger()
 
 _DONE = "identity:first_admin_made"
+_ADMIN_USER = NewUser(id="admin", display_name="first administrator", roles=("admin",))
 _ADMIN = NewApiKey(display_name="first administrator", subject="admin", roles=("admin",))
 
 
-async def ensure_first_admin(store: Store, keys: ApiKeys, path: Path) -> None:
-    """Makes the administrator's key unless this mesh ever had one.
+async def ensure_first_admin(store: Store, users: Users, keys: ApiKeys, path: Path) -> None:
+    """Makes the administrator and its key unless this mesh ever had one.
 
     The key is written to `path`, which only its owner can read. A file that is there already holds
     the key to use: so a mesh that lost its store, or one that gets its key from a mounted secret,
@@ -33,6 +36,8 @@ async def ensure_first_admin(store: Store, keys: ApiKeys, path: Path) -> None:
     # Of replicas that start at once, the first one's file holds for all.
     made = write_private(path, f"{new_key()}\n".encode())
     kept = await asyncio.to_thread(path.read_text)
+    with suppress(UserExists):
+        await users.create(_ADMIN_USER, granter=None)
     try:
         await keys.adopt(kept.strip(), _ADMIN)
     except ApiKeyInvalid as error:

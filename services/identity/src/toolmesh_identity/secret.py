@@ -51,6 +51,8 @@ class Secret:
         if len(master) < _SECRET_BYTES:
             raise SecretError(f"the secret has {len(master)} bytes, at least {_SECRET_BYTES}")
         self._hash_key = hmac.digest(master, b"toolmesh api key hash", sha256)
+        self._password_key = hmac.digest(master, b"toolmesh password pepper", sha256)
+        self._refresh_key = hmac.digest(master, b"toolmesh refresh token", sha256)
         self._box = Fernet(
             urlsafe_b64encode(hmac.digest(master, b"toolmesh signing key seal", sha256))
         )
@@ -68,6 +70,14 @@ class Secret:
     def hash(self, text: str) -> bytes:
         """A keyed hash: of no use to who has it without the secret."""
         return hmac.digest(self._hash_key, text.encode(), sha256)
+
+    def pepper(self, password: str) -> bytes:
+        """A keyed hash of a password, to be hashed slowly: 32 bytes, however long it is."""
+        return hmac.digest(self._password_key, password.encode(), sha256)
+
+    def sign_refresh(self, text: str) -> bytes:
+        """Proves that a refresh token is one of ours, also when it is no longer good."""
+        return hmac.digest(self._refresh_key, text.encode(), sha256)
 
     def seal(self, content: bytes) -> bytes:
         """Encrypts and authenticates."""

@@ -3,13 +3,27 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from toolmesh.identity.v1 import (
-    api_key_service_pb2_grpc,
-    role_service_pb2_grpc,
-    token_service_pb2_grpc,
+from toolmesh.identity.v1.api_key_service_pb2_grpc import (
+    add_ApiKeyServiceServicer_to_server as _add_api_keys,
+)
+from toolmesh.identity.v1.revocation_service_pb2_grpc import (
+    add_RevocationServiceServicer_to_server as _add_revocations,
+)
+from toolmesh.identity.v1.role_service_pb2_grpc import (
+    add_RoleServiceServicer_to_server as _add_roles,
+)
+from toolmesh.identity.v1.session_service_pb2_grpc import (
+    add_SessionServiceServicer_to_server as _add_sessions,
+)
+from toolmesh.identity.v1.token_service_pb2_grpc import (
+    add_TokenServiceServicer_to_server as _add_tokens,
+)
+from toolmesh.identity.v1.user_service_pb2_grpc import (
+    add_UserServiceServicer_to_server as _add_users,
 )
 from toolmesh_contracts.contract import Contract
 from toolmesh_identity.access_tokens import TokenMint
+from toolmesh_identity.api_key_servicer import ApiKeyServicer, RoleServicer
 from toolmesh_identity.api_keys import ApiKeys
 from toolmesh_identity.exchange import KeyExchange
 from toolmesh_identity.first_admin import ensure_first_admin
@@ -18,11 +32,18 @@ from toolmesh_identity.gateway_servicer import (
     GatewayCheckServicer,
     add_gateway_check_to_server,
 )
-from toolmesh_identity.roles import builtin_roles
+from toolmesh_identity.holders import Holders
+from toolmesh_identity.passwords import AttemptLimits, Attempts, Passwords
+from toolmesh_identity.revocation_log import open_revocation_log
+from toolmesh_identity.roles import RoleBook
 from toolmesh_identity.secret import Secret
-from toolmesh_identity.servicer import ApiKeyServicer, RoleServicer, TokenServicer
+from toolmesh_identity.servicer import RevocationServicer, TokenServicer
+from toolmesh_identity.session_servicer import SessionServicer
+from toolmesh_identity.sessions import Sessions
 from toolmesh_identity.settings import Settings
-from toolmesh_identity.signing_keys import SigningKeys
+from toolmesh_identity.signing_keys import SigningKeys, following_keys
+from toolmesh_identity.user_servicer import UserServicer
+from toolmesh_identity.users import Users
 from toolmesh_serving.access_token import AccessTokenVerifier, FetchedKeys
 from toolmesh_serving.redis_store import open_store, until_reached
 from toolmesh_serving.server import Service, Servicer
@@ -39,32 +60,50 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
     secret = Secret.open(settings.secret_file)
     async with open_store(settings.redis_url, decode_responses=False) as store:
         await until_reached(store)
-        signing_keys = await SigningKeys.open(store, secret)
-        roles = builtin_roles(Contract.load().scopes)
-        api_keys = ApiKeys(store, secret, roles)
-        await ensure_first_admin(store, api_keys, settings.admin_key_file)
+        signing_keys = await SigningKeys.open(
+            store, secret, publish_seconds=settings.signing_key_publish_seconds
+        )
+        roles = RoleBook(store, Contract.load().scopes)
+        users, api_keys = Users(store, roles), ApiKeys(store, secret, roles)
+        await ensure_first_admin(store, users, api_keys, settings.admin_key_file)
         mint = TokenMint(
             signing_keys,
             issuer=settings.issuer,
             audience=settings.audience,
             lifetime_seconds=settings.token_seconds,
         )
-        exchange = KeyExchange(api_keys, mint)
-        token = TokenServicer(exchange, signing_keys)
-        api_key = ApiKeyServicer(api_keys)
-        check = GatewayCheckServicer(exchange)
-        yield Service(
-            name="identity",
-            servicers=(
-                Servicer(token_service_pb2_grpc.add_TokenServiceServicer_to_server, token),
-                Servicer(api_key_service_pb2_grpc.add_ApiKeyServiceServicer_to_server, api_key),
-                Servicer(
-                    role_service_pb2_grpc.add_RoleServiceServicer_to_server, RoleServicer(roles)
-                ),
-                Servicer(add_gateway_check_to_server, check),
-            ),
-            verifier=AccessTokenVerifier(
-                FetchedKeys(signing_keys.fetch), issuer=settings.issuer, audience=settings.audience
-            ),
-            open_paths=frozenset({CHECK_PATH}),
+        limits = AttemptLimits(delay_seconds=settings.sign_in_delay_seconds)
+        passwords = Passwords(store, secret, Attempts(store, secret, limits))
+        sessions = Sessions(
+            store,
+            secret,
+            holders=Holders(store, roles),
+            passwords=passwords,
+            mint=mint,
+            idle_seconds=settings.session_seconds,
         )
+        exchange = KeyExchange(api_keys, mint)
+        following = following_keys(
+            signing_keys, rotate_after_seconds=settings.signing_key_days * 86400
+        )
+        async with following, open_revocation_log(store) as log:
+            yield Service(
+                name="identity",
+                servicers=(
+                    Servicer(_add_tokens, TokenServicer(exchange, signing_keys)),
+                    Servicer(_add_api_keys, ApiKeyServicer(api_keys)),
+                    Servicer(_add_roles, RoleServicer(roles)),
+                    Servicer(_add_users, UserServicer(users, passwords)),
+                    Servicer(_add_sessions, SessionServicer(sessions)),
+                    Servicer(_add_revocations, RevocationServicer(log)),
+                    Servicer(add_gateway_check_to_server, GatewayCheckServicer(exchange)),
+                ),
+                verifier=AccessTokenVerifier(
+                    FetchedKeys(signing_keys.fetch),
+                    issuer=settings.issuer,
+                    audience=settings.audience,
+                    revocations=log.revocations,
+                ),
+                open_paths=frozenset({CHECK_PATH}),
+                on_drain=log.close,
+            )

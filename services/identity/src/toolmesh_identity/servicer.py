@@ -1,31 +1,23 @@
-"""The identity service's RPCs: protos to domain and back."""
+"""The RPCs about tokens: protos to domain and back."""
 
 from typing import Any
 
 import orjson
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from toolmesh.identity.v1 import (
-    api_key_pb2,
-    api_key_service_pb2,
-    api_key_service_pb2_grpc,
-    role_pb2,
-    role_service_pb2,
-    role_service_pb2_grpc,
+    revocation_pb2,
+    revocation_service_pb2,
+    revocation_service_pb2_grpc,
     token_service_pb2,
     token_service_pb2_grpc,
 )
-from toolmesh_identity.api_keys import ApiKey, ApiKeys, NewApiKey
-from toolmesh_identity.errors import TimeInvalid
 from toolmesh_identity.exchange import KeyExchange
-from toolmesh_identity.roles import Role
+from toolmesh_identity.revocation_log import KEEP_SECONDS, RevocationLog
 from toolmesh_identity.signing_keys import SigningKeys
+from toolmesh_identity.timestamps import timestamp
 from toolmesh_serving.caller import current_caller
-from toolmesh_serving.errors import FieldViolation
-
-_DEFAULT_PAGE_SIZE = 50
 
 
 class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
@@ -56,6 +48,13 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
             jwks=HttpBody(content_type="application/json", data=document)
         )
 
+    async def RotateSigningKey(
+        self, request: token_service_pb2.RotateSigningKeyRequest, context: Any
+    ) -> token_service_pb2.RotateSigningKeyResponse:
+        """See the proto."""
+        kid, sign = await self._keys.rotate()
+        return token_service_pb2.RotateSigningKeyResponse(key_id=kid, sign_time=timestamp(sign))
+
     async def WhoAmI(
         self, request: token_service_pb2.WhoAmIRequest, context: Any
     ) -> token_service_pb2.WhoAmIResponse:
@@ -65,94 +64,25 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
             subject=caller.subject,
             roles=caller.roles,
             scopes=sorted(caller.scopes),
-            expire_time=_timestamp(caller.expires_at),
+            expire_time=timestamp(caller.expires_at),
         )
 
 
-class ApiKeyServicer(api_key_service_pb2_grpc.ApiKeyServiceServicer):
-    """Serves `ApiKeyService`."""
+class RevocationServicer(revocation_service_pb2_grpc.RevocationServiceServicer):
+    """Serves `RevocationService`."""
 
-    def __init__(self, keys: ApiKeys) -> None:
-        self._keys = keys
+    def __init__(self, log: RevocationLog) -> None:
+        self._log = log
 
-    async def CreateApiKey(
-        self, request: api_key_service_pb2.CreateApiKeyRequest, context: Any
-    ) -> api_key_service_pb2.CreateApiKeyResponse:
+    async def PollRevocations(
+        self, request: revocation_service_pb2.PollRevocationsRequest, context: Any
+    ) -> revocation_service_pb2.PollRevocationsResponse:
         """See the proto."""
-        new = NewApiKey(
-            display_name=request.display_name,
-            subject=request.subject or current_caller().subject,
-            roles=tuple(request.roles),
-            scopes=tuple(request.scopes),
-            expire_time=_seconds(request.expire_time) if request.HasField("expire_time") else None,
+        found = await self._log.poll(request.after_sequence, wait_seconds=request.wait_seconds)
+        return revocation_service_pb2.PollRevocationsResponse(
+            revocations=[
+                revocation_pb2.Revocation(mark=mark, sequence=sequence) for mark, sequence in found
+            ],
+            last_sequence=found[-1][1] if found else request.after_sequence,
+            keep=Duration(seconds=KEEP_SECONDS),
         )
-        record, whole = await self._keys.create(new)
-        return api_key_service_pb2.CreateApiKeyResponse(api_key=_api_key(record), key=whole)
-
-    async def ListApiKeys(
-        self, request: api_key_service_pb2.ListApiKeysRequest, context: Any
-    ) -> api_key_service_pb2.ListApiKeysResponse:
-        """See the proto."""
-        records, next_page_token = await self._keys.list(
-            page_size=request.page_size or _DEFAULT_PAGE_SIZE, page_token=request.page_token
-        )
-        return api_key_service_pb2.ListApiKeysResponse(
-            api_keys=[_api_key(record) for record in records], next_page_token=next_page_token
-        )
-
-    async def RevokeApiKey(
-        self, request: api_key_service_pb2.RevokeApiKeyRequest, context: Any
-    ) -> api_key_service_pb2.RevokeApiKeyResponse:
-        """See the proto."""
-        record = await self._keys.revoke(request.id)
-        return api_key_service_pb2.RevokeApiKeyResponse(api_key=_api_key(record))
-
-
-class RoleServicer(role_service_pb2_grpc.RoleServiceServicer):
-    """Serves `RoleService`."""
-
-    def __init__(self, roles: dict[str, Role]) -> None:
-        self._roles = roles
-
-    async def ListRoles(
-        self, request: role_service_pb2.ListRolesRequest, context: Any
-    ) -> role_service_pb2.ListRolesResponse:
-        """See the proto."""
-        return role_service_pb2.ListRolesResponse(
-            roles=[
-                role_pb2.Role(name=role.name, description=role.description, scopes=role.scopes)
-                for role in self._roles.values()
-            ]
-        )
-
-
-def _api_key(record: ApiKey) -> api_key_pb2.ApiKey:
-    return api_key_pb2.ApiKey(
-        id=record.id,
-        display_name=record.display_name,
-        subject=record.subject,
-        roles=record.roles,
-        scopes=record.scopes,
-        create_time=_timestamp(record.create_time),
-        expire_time=_timestamp(record.expire_time),
-        revoke_time=_timestamp(record.revoke_time),
-        last_use_time=_timestamp(record.last_use_time),
-    )
-
-
-def _seconds(timestamp: Timestamp) -> int:
-    try:
-        return timestamp.ToSeconds()
-    except ValueError as error:
-        raise TimeInvalid(
-            "expire_time is no time that can be",
-            field_violations=[FieldViolation("expire_time", str(error))],
-        ) from None
-
-
-def _timestamp(seconds: float) -> Timestamp | None:
-    if not seconds:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromMicroseconds(int(seconds * 1e6))
-    return timestamp

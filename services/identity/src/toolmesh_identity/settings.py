@@ -19,4 +19,16 @@ class Settings(ServingSettings):
     admin_key_file: Path = Field(
         Path("admin.key"), description="Where the first start leaves the administrator's API key."
     )
+    session_seconds: int = Field(
+        7 * 86400, ge=300, le=90 * 86400, description="When a session ends that is not refreshed."
+    )
+    sign_in_delay_seconds: float = Field(
+        0.25, ge=0, le=4, description="What the fourth attempt to sign in waits; then twice that."
+    )
+    signing_key_days: float = Field(
+        90, ge=0, description="When signing keys are replaced by themselves; 0: never."
+    )
+    signing_key_publish_seconds: float = Field(
+        900, ge=0, description="How long a signing key is published before it signs."
+    )
     token_seconds: int = Field(900, ge=60, le=3600, description="How long access tokens live.")

@@ -11,7 +11,7 @@ from toolmesh_identity.access_tokens import TokenMint
 from toolmesh_identity.api_keys import ApiKeys, NewApiKey, new_key
 from toolmesh_identity.errors import ApiKeyInvalid, RoleUnknown
 from toolmesh_identity.exchange import KeyExchange
-from toolmesh_identity.roles import builtin_roles
+from toolmesh_identity.roles import Role, RoleBook
 from toolmesh_identity.secret import Secret
 from toolmesh_identity.signing_keys import SigningKeys
 
@@ -19,10 +19,12 @@ SCOPES = ("identity:admin", "repomap:read", "workspace:read", "workspace:write")
 SECRET = Secret(b"x" * 32)
 VIEWER = NewApiKey(display_name="test", subject="ann", roles=("viewer",))
 
+PASSING = NewApiKey(display_name="test", subject="ann", roles=("passing",))
+
 
 def keys_of(store: Any, *scopes: str) -> ApiKeys:
     """The keys of a mesh whose methods ask for these scopes."""
-    return ApiKeys(store, SECRET, builtin_roles(scopes or SCOPES))
+    return ApiKeys(store, SECRET, RoleBook(store, scopes or SCOPES))
 
 
 async def test_a_key_gains_the_scopes_of_a_new_tool(store: Any) -> None:
@@ -30,7 +32,7 @@ async def test_a_key_gains_the_scopes_of_a_new_tool(store: Any) -> None:
     record, whole = await keys_of(store).create(VIEWER)
     assert record.scopes == ("repomap:read", "workspace:read")
 
-    checked = await keys_of(store, *SCOPES, "semgrep:read").check(whole)
+    checked, _ = await keys_of(store, *SCOPES, "semgrep:read").check(whole)
     assert checked.scopes == ("repomap:read", "semgrep:read", "workspace:read")
     (listed,), _ = await keys_of(store, *SCOPES, "semgrep:read").list(page_size=5, page_token="")
     assert listed.scopes == checked.scopes
@@ -46,22 +48,26 @@ async def test_a_key_with_stated_scopes_gains_none(store: Any) -> None:
     )
     _, whole = await keys_of(store).create(new)
 
-    assert (await keys_of(store, *SCOPES, "semgrep:read").check(whole)).scopes == (
-        "repomap:read",
-        "workspace:write",
-    )
-    assert (await keys_of(store, "workspace:write").check(whole)).scopes == ("workspace:write",)
+    checked, _ = await keys_of(store, *SCOPES, "semgrep:read").check(whole)
+    assert checked.scopes == ("repomap:read", "workspace:write")
+    checked, _ = await keys_of(store, "workspace:write").check(whole)
+    assert checked.scopes == ("workspace:write",)
 
 
 async def test_a_key_of_a_role_that_is_gone_gives_nothing(store: Any) -> None:
     """An unknown role in a stored key is no failure and no right."""
-    record, whole = await keys_of(store).create(VIEWER)
-    without = ApiKeys(store, SECRET, {})
+    roles, keys = RoleBook(store, SCOPES), keys_of(store)
+    all_scopes = frozenset(SCOPES)
+    await roles.create(Role("passing", "", ("repomap:read",)), granter=all_scopes)
+    record, whole = await keys.create(PASSING)
+    assert record.scopes == ("repomap:read",)
+    await roles.delete("passing", granter=all_scopes)
 
-    assert (await without.check(whole)).scopes == ()
+    checked, _ = await keys.check(whole)
+    assert checked.scopes == ()
     with pytest.raises(RoleUnknown):
-        await without.create(VIEWER)
-    assert record.roles == ("viewer",)
+        await keys.create(PASSING)
+    assert checked.roles == ("passing",)
 
 
 async def test_the_secret_of_a_key_is_not_kept(store: Any) -> None:
@@ -71,7 +77,7 @@ async def test_the_secret_of_a_key_is_not_kept(store: Any) -> None:
         if await store.type(name) == b"string":
             assert whole.rpartition("_")[2].encode() not in await store.get(name)
 
-    other = ApiKeys(store, Secret(b"y" * 32), builtin_roles(SCOPES))
+    other = ApiKeys(store, Secret(b"y" * 32), RoleBook(store, SCOPES))
     with pytest.raises(ApiKeyInvalid):
         await other.check(whole)
 
@@ -102,7 +108,7 @@ async def test_every_check_compares_hashes_in_constant_time(
         with pytest.raises(ApiKeyInvalid):
             await keys_of(store).check(guess)
 
-    assert compared == [(32, 32)]
+    assert compared == [(32, 32), (32, 32)]
 
 
 async def test_a_key_is_adopted_once(store: Any) -> None:

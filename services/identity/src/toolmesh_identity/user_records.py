@@ -1,0 +1,54 @@
+"""Users as they are kept."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import orjson
+
+from toolmesh_identity.roles import Role, scopes_of
+
+USER_PREFIX: Final = "identity:user:"
+PASSWORD_PREFIX: Final = "identity:password:"  # noqa: S105 - a key's name
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What is known of a user. Times are seconds since the epoch; 0 is never.
+
+    Attributes:
+        uid: random, and never given to another: a user that is made anew is not the old one.
+        sessions_from: sessions that began before have ended.
+    """
+
+    id: str
+    uid: str
+    display_name: str
+    roles: tuple[str, ...]
+    create_time: float
+    update_time: float
+    suspend_time: float = 0
+    sessions_from: float = 0
+    has_password: bool = False
+
+    def scopes(self, roles: Mapping[str, Role]) -> frozenset[str]:
+        """What the user may do; nothing while suspended."""
+        return frozenset() if self.suspend_time else scopes_of(self.roles, roles)
+
+
+def new_uid() -> str:
+    """An id that no user has or ever had."""
+    return secrets.token_urlsafe(12)
+
+
+def parse_user(content: bytes) -> User:
+    """Reads what `serialize_user` wrote."""
+    kept: dict[str, Any] = orjson.loads(content)
+    kept["roles"] = tuple(kept["roles"])
+    return User(**kept)
+
+
+def serialize_user(user: User) -> bytes:
+    """The record of a user."""
+    return orjson.dumps(asdict(user))
