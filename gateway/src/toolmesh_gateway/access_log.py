@@ -1,7 +1,13 @@
-"""One JSON line a call: what, by whom, how it ended, how long it took. No secret is in it."""
+"""What is written of a call: by whom, how it ended, how long it took. No secret is in it.
 
+One JSON line goes to a file, and the same as an OTLP log record to the audit service. Envoy puts a
+delivery of records away until the audit service has acknowledged it, and sends it again until then;
+calls do not wait for any of that.
+"""
+
+from toolmesh_gateway.clusters import AUDIT_CLUSTER
 from toolmesh_gateway.settings import GatewaySettings
-from toolmesh_gateway.terms import Config, extension
+from toolmesh_gateway.terms import JWT_CLAIMS, JWT_FILTER, Config, extension
 
 # Paths are written without their query, which may hold a token or what a user searched for.
 _FIELDS: Config = {
@@ -30,14 +36,55 @@ _FIELDS: Config = {
 }
 
 
+# What the audit service wants besides. The id is Envoy's own: a caller may choose the request's.
+_AUDIT_FIELDS: Config = {
+    **_FIELDS,
+    "id": "%UNIQUE_ID%",
+    "sub": f"%DYNAMIC_METADATA({JWT_FILTER}:{JWT_CLAIMS}:sub)%",
+    "session": f"%DYNAMIC_METADATA({JWT_FILTER}:{JWT_CLAIMS}:sid)%",
+}
+# Envoy keeps no body over 64 KiB for a retry, so a delivery must stay well under that.
+_DELIVERY_BYTES = 32 * 1024
+# With 2 s between tries at most, and half of it on average, this is ten minutes.
+_TRIES = 600
+
+
 def access_logs(settings: GatewaySettings) -> list[Config]:
     """The loggers that the settings ask for. Health checks are not logged."""
-    if not settings.gateway_access_log:
-        return []
-    log = extension(
-        "envoy.access_loggers.file",
-        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-        path=settings.gateway_access_log,
-        log_format={"json_format": _FIELDS, "omit_empty_values": True},
+    logs: list[Config] = []
+    if settings.gateway_access_log:
+        logs.append(
+            extension(
+                "envoy.access_loggers.file",
+                "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                path=settings.gateway_access_log,
+                log_format={"json_format": _FIELDS, "omit_empty_values": True},
+            )
+        )
+    if settings.gateway_audit:
+        logs.append(_audit_log())
+    return [log | {"filter": {"not_health_check_filter": {}}} for log in logs]
+
+
+def _audit_log() -> Config:
+    values = [
+        {"key": name, "value": {"string_value": form}} for name, form in _AUDIT_FIELDS.items()
+    ]
+    return extension(
+        "envoy.access_loggers.open_telemetry",
+        "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
+        grpc_service={
+            "envoy_grpc": {"cluster_name": AUDIT_CLUSTER},
+            "timeout": "900s",
+            "retry_policy": {
+                "retry_on": "5xx,reset,connect-failure,refused-stream,cancelled,unavailable,"
+                "deadline-exceeded,internal,resource-exhausted",
+                "num_retries": _TRIES,
+                "retry_back_off": {"base_interval": "0.1s", "max_interval": "2s"},
+            },
+        },
+        buffer_size_bytes=_DELIVERY_BYTES,
+        buffer_flush_interval="0.5s",
+        disable_builtin_labels=True,
+        attributes={"values": values},
     )
-    return [log | {"filter": {"not_health_check_filter": {}}}]

@@ -5,6 +5,11 @@ from toolmesh_gateway.terms import Config, address, extension, typed
 
 GATEWAY_CLUSTER = "gateway"
 OTLP_CLUSTER = "otlp"
+AUDIT_CLUSTER = "audit-log"
+
+# Deliveries of the access log that may wait for the audit service, of 32 KiB each: 256 MiB at most,
+# ten minutes of 600 calls a second. Past that the newest are lost, and counted.
+_WAITING_DELIVERIES = 8192
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -13,6 +18,8 @@ def clusters(services: tuple[str, ...], settings: GatewaySettings) -> list[Confi
     """Every cluster that the configuration refers to."""
     upstreams = [_service(name, settings) for name in services]
     upstreams.append(_own_listener(settings))
+    if settings.gateway_audit:
+        upstreams.append(_audit_log(settings))
     if settings.otlp_endpoint:
         # Services want a URL there; what names the place is its end.
         collector = settings.otlp_endpoint.rpartition("//")[2]
@@ -67,6 +74,22 @@ def _service(name: str, settings: GatewaySettings) -> Config:
             ]
         },
         "per_connection_buffer_limit_bytes": MIB,
+        **_http2(),
+    }
+
+
+def _audit_log(settings: GatewaySettings) -> Config:
+    """The audit service as the receiver of the access log.
+
+    Unlike the cluster that its callers reach it by, nothing here gives up on it: no health check
+    takes the only endpoint away, and every delivery may be under way again.
+    """
+    limits = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return {
+        **_endpoints(AUDIT_CLUSTER, settings.address_pattern.format(service="audit")),
+        "connect_timeout": "1s",
+        "lb_policy": "LEAST_REQUEST",
+        "circuit_breakers": {"thresholds": [dict.fromkeys(limits, _WAITING_DELIVERIES)]},
         **_http2(),
     }
 

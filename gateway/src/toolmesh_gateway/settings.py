@@ -68,6 +68,8 @@ class GatewaySettings(BaseSettings):
 
     gateway_access_log: str = "/dev/stdout"
     """The file for the access log, JSON lines. Empty: none."""
+    gateway_audit: bool = True
+    """Whether every call is told to the audit service. Calls never wait for that."""
     gateway_mcp: bool = True
     """Whether `/mcp` answers."""
     otlp_endpoint: str = ""

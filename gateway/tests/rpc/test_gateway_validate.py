@@ -27,6 +27,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "gateway_admin": "127.0.0.1:9901",
     },
     "least": {"gateway_mcp": False, "gateway_rate_limit": 0, "gateway_access_log": ""},
+    "no audit": {"gateway_audit": False},
 }
 
 

@@ -163,9 +163,13 @@ def test_own_listener_is_reached(listens: str, reached: str, echo_contract: Cont
     assert endpoint["address"]["socket_address"] == {"address": reached, "port_value": 8080}
 
 
-def test_access_log_can_be_off() -> None:
-    """No file, no log."""
-    assert access_logs(GatewaySettings(gateway_access_log="")) == []
+def test_access_logs_can_be_off(echo_contract: Contract) -> None:
+    """No file, no line; no audit, no delivery and no cluster for it."""
+    off = GatewaySettings(gateway_access_log="", gateway_audit=False)
+    assert access_logs(off) == []
+    assert len(access_logs(GatewaySettings(gateway_access_log=""))) == 1
+    assert len(access_logs(GatewaySettings(gateway_audit=False))) == 1
+    assert "audit-log" not in {cluster["name"] for cluster in clusters(echo_contract.services, off)}
 
 
 def test_yaml_is_the_same_config(echo_contract: Contract) -> None:

@@ -51,6 +51,20 @@ def service_help(service: str) -> str:
     )
 
 
+class _ServiceGroup(click.Group):
+    """Takes a command's name also without the service's own: `audit verify` is `verify-audit`."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or the only one that it is short for."""
+        found = super().get_command(ctx, cmd_name)
+        meant = [name for name in self.commands if _short(name, str(self.name)) == cmd_name]
+        return self.commands[meant[0]] if found is None and len(meant) == 1 else found
+
+
+def _short(name: str, service: str) -> str:
+    return "-".join(word for word in name.split("-") if word not in (service, f"{service}s"))
+
+
 def service_group(service: str) -> click.Group:
     """The commands of one service."""
     comments = {
@@ -58,7 +72,7 @@ def service_group(service: str) -> click.Group:
         for m in contract().methods
         if m.service == service
     }
-    group = click.Group(name=service, help="\n\n".join(comments.values()))
+    group = _ServiceGroup(name=service, help="\n\n".join(comments.values()))
     for name, method in method_names(service).items():
         group.add_command(method_command(name, method))
     return group

@@ -6,7 +6,13 @@ from typing import Any
 import click
 import pytest
 
-from toolmesh_cli.derived import contract, known_services, method_command, method_names
+from toolmesh_cli.derived import (
+    contract,
+    known_services,
+    method_command,
+    method_names,
+    service_group,
+)
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.method_names import find_method
 from toolmesh_cli.pushed import remember_push
@@ -22,6 +28,23 @@ def test_every_method_with_one_request_is_a_command() -> None:
     assert ("repomap", "map") in names
     assert ("identity", "who-am-i") in names
     assert ("workspace", "push") not in names
+
+
+@pytest.mark.parametrize(
+    ("service", "short", "name"),
+    [
+        ("audit", "verify", "verify-audit"),
+        ("audit", "list-events", "list-audit-events"),
+        ("workspace", "list", "list-workspaces"),
+        ("workspace", "list-workspaces", "list-workspaces"),
+        ("workspace", "nosuch", None),
+    ],
+)
+def test_the_services_own_name_may_be_left_out(service: str, short: str, name: str | None) -> None:
+    """Who typed the service once need not type it twice."""
+    group = service_group(service)
+    command = group.get_command(click.Context(group), short)
+    assert (command and command.name) == name
 
 
 def test_options_are_the_requests_fields() -> None:

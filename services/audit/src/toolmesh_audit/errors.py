@@ -1,0 +1,24 @@
+"""What the audit service refuses, and why."""
+
+from toolmesh_serving.errors import Code, ToolmeshError
+
+
+class PageTokenInvalid(ToolmeshError):
+    """The page token is not one that the list gave for these filters."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "PAGE_TOKEN_INVALID"
+
+
+class TimeInvalid(ToolmeshError):
+    """A time lies where it cannot."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "TIME_INVALID"
+
+
+class SequenceUnknown(ToolmeshError):
+    """No record of that number is kept."""
+
+    code = Code.NOT_FOUND
+    reason = "SEQUENCE_UNKNOWN"
