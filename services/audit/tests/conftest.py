@@ -15,8 +15,8 @@ from toolmesh_audit.events import Event, Kind
 from toolmesh_audit.gateway_log_servicer import EXPORT_PATH
 from toolmesh_audit.service import open_service
 from toolmesh_audit.settings import Settings
-from toolmesh_audit.store import Store, open_store
 from toolmesh_client.channels import open_channel
+from toolmesh_serving.redis_store import Store, open_store
 from toolmesh_serving.server import running
 
 
@@ -92,7 +92,7 @@ async def audit(run_audit: Callable[[str], Any], audit_url: str) -> AsyncGenerat
 @pytest.fixture
 async def store(audit_url: str) -> AsyncGenerator[Store]:
     """An empty store."""
-    async with open_store(audit_url) as store:
+    async with open_store(audit_url, decode_responses=False) as store:
         yield store
 
 

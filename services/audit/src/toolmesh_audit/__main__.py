@@ -1,8 +1,6 @@
 """Runs the audit service."""
 
-from toolmesh_audit.service import open_service
-from toolmesh_audit.settings import Settings
-from toolmesh_serving.server import run
+from toolmesh_serving.main import run
 
 if __name__ == "__main__":
-    run("audit", Settings, open_service)
+    run("audit")

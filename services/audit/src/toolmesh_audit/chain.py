@@ -14,17 +14,9 @@ from typing import Final
 
 from toolmesh_audit.events import Event
 from toolmesh_audit.records import GENESIS, Record, day_of
-from toolmesh_audit.store import (
-    ANCHORS,
-    CHECKPOINT,
-    DAYS,
-    DELIVERED,
-    HEAD,
-    RECORDS,
-    Store,
-    reaching_store,
-)
+from toolmesh_audit.redis_keys import ANCHORS, CHECKPOINT, DAYS, DELIVERED, HEAD, RECORDS
 from toolmesh_serving.admin_event import ADMIN_EVENTS_STREAM
+from toolmesh_serving.redis_store import Store, reaching_store
 
 # Far longer than the gateway goes on sending a delivery that was not acknowledged.
 _DELIVERY_SECONDS: Final = 24 * 3600

@@ -10,9 +10,9 @@ from redis.exceptions import RedisError
 from toolmesh_audit.chain import Chain, Delivery
 from toolmesh_audit.events import Event, Kind
 from toolmesh_audit.recorder import Recorder
-from toolmesh_audit.store import Store
 from toolmesh_serving.admin_event import ADMIN_EVENTS_STREAM, without_secrets
 from toolmesh_serving.errors import Unavailable
+from toolmesh_serving.redis_store import Store
 
 _log = structlog.get_logger()
 _MOST_AT_ONCE = 200

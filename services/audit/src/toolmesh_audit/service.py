@@ -16,9 +16,9 @@ from toolmesh_audit.recorder import open_recorder
 from toolmesh_audit.retention import keep_retention
 from toolmesh_audit.servicer import AuditServicer
 from toolmesh_audit.settings import Settings
-from toolmesh_audit.store import open_store
 from toolmesh_contracts.contract import Contract
 from toolmesh_serving.peers import open_verifier
+from toolmesh_serving.redis_store import open_store
 from toolmesh_serving.server import Service, Servicer
 
 
@@ -30,7 +30,9 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
     }
     async with AsyncExitStack() as stack:
         verifier = await stack.enter_async_context(open_verifier(settings))
-        store = await stack.enter_async_context(open_store(settings.redis_url))
+        store = await stack.enter_async_context(
+            open_store(settings.redis_url, decode_responses=False)
+        )
         chain = Chain(store)
         recorder = await stack.enter_async_context(open_recorder(chain))
         await stack.enter_async_context(working(take_changes(store, chain, recorder)))

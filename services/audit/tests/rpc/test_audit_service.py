@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from toolmesh.audit.v1 import audit_event_pb2, audit_service_pb2
-from toolmesh_audit.store import RECORDS
+from toolmesh_audit.redis_keys import RECORDS
 from toolmesh_serving.admin_event import ADMIN_EVENTS_STREAM, admin_event_fields
 
 SAY = "/toolmesh.workspace.v1.WorkspaceService/GetWorkspace"

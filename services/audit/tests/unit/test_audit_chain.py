@@ -12,9 +12,10 @@ from toolmesh_audit.errors import SequenceUnknown
 from toolmesh_audit.events import Event
 from toolmesh_audit.recorder import Recorder, open_recorder
 from toolmesh_audit.records import Record, day_of
+from toolmesh_audit.redis_keys import ANCHORS, CHECKPOINT, HEAD, RECORDS
 from toolmesh_audit.retention import forget
-from toolmesh_audit.store import ANCHORS, CHECKPOINT, HEAD, RECORDS, open_store
 from toolmesh_audit.verification import Fault, Finding, verify
+from toolmesh_serving.redis_store import open_store
 
 CallOf = Callable[..., Event]
 
@@ -64,7 +65,10 @@ async def test_replicas_do_not_fork_the_chain(
     audit_url: str, chain: Chain, call_of: CallOf
 ) -> None:
     """Two who append at the same time, some of it twice, make one chain with each event once."""
-    async with open_store(audit_url) as one, open_store(audit_url) as two:
+    async with (
+        open_store(audit_url, decode_responses=False) as one,
+        open_store(audit_url, decode_responses=False) as two,
+    ):
         replicas = (Chain(one), Chain(two))
         await asyncio.gather(
             *(
