@@ -18,7 +18,7 @@ import pytest
 
 from toolmesh_audit.chain import Chain
 from toolmesh_audit.events import Event, Outcome
-from toolmesh_audit.store import open_store
+from toolmesh_audit.redis_keys import open_store
 from toolmesh_audit.verification import verify
 
 _CALLS_PER_SECOND = 300
