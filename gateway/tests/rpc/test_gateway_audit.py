@@ -18,8 +18,8 @@ import pytest
 
 from toolmesh_audit.chain import Chain
 from toolmesh_audit.events import Event, Outcome
-from toolmesh_audit.redis_keys import open_store
 from toolmesh_audit.verification import verify
+from toolmesh_serving.redis_store import open_store
 
 _CALLS_PER_SECOND = 300
 _DOWN_SECONDS = 10
@@ -61,7 +61,7 @@ def _audit(mesh: Any) -> Generator["subprocess.Popen[bytes]"]:
 
 @asynccontextmanager
 async def _chain(mesh: Any) -> AsyncGenerator[Chain]:
-    async with open_store(_store_url(mesh)) as store:
+    async with open_store(_store_url(mesh), decode_responses=False) as store:
         yield Chain(store)
 
 
