@@ -5,6 +5,7 @@ Fixtures are plain values and functions, so that a test module needs no import t
 - `socket_folder: Path`: an empty folder, short enough for Unix sockets.
 - `valkey_url: str`: an empty Valkey, one process for all tests.
 - `own_valkey: ValkeyServer`: a Valkey of this test alone, which it may `stop()` and `start()`.
+- `call_log: list`: the log lines of calls to services that are started after it, in this process.
 - `identity_pattern: str`: a real identity service; the value of TOOLMESH_ADDRESS_PATTERN that finds
   it, and any other service that listens on `unix:<socket_folder>/<service>.sock`.
 - `token_of: Callable[..., Awaitable[str]]`: `await token_of("developer", subject="ann")` is an
@@ -78,6 +79,14 @@ def own_valkey(socket_folder: Path) -> Generator[ValkeyServer]:
     server.start()
     yield server
     server.terminate()
+
+
+@pytest.fixture
+def call_log(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The log lines of calls to services that are started after this, in this process."""
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr("toolmesh_serving.server.line_writer", lambda *_, **__: lines.append)
+    return lines
 
 
 @pytest.fixture

@@ -104,6 +104,8 @@ async def open_mesh(folder: Path) -> AsyncGenerator[Mesh]:
             "PYTHONPATH": os.pathsep.join([str(generated), str(_ROOT)]),
             "TOOLMESH_ADDRESS_PATTERN": _SOCKETS,
             "TOOLMESH_REDIS_URL": f"unix://{valkey.unix_socket_path}",
+            # The JSON access log is on; the audit service is not part of this mesh.
+            "TOOLMESH_GATEWAY_AUDIT": "false",
             "TOOLMESH_GATEWAY_PORT": str(port),
             "TOOLMESH_GATEWAY_RATE_LIMIT": _CALLS_A_SECOND,
             "TOOLMESH_GATEWAY_RATE_LIMIT_BURST": _CALLS_A_SECOND,

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-import structlog
 
 from toolmesh.identity.v1 import token_service_pb2, token_service_pb2_grpc
 from toolmesh_client import api_key
@@ -49,23 +48,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def exchanges(logs: list[Any]) -> int:
+def exchanges(call_log: list[Any]) -> int:
     """How many exchanges the identity service answered."""
-    return sum(entry.get("method") == EXCHANGE for entry in logs)
+    return sum(line["method"] == EXCHANGE for line in call_log)
 
 
 async def test_many_calls_at_once_cause_one_exchange(
-    address: str, channel: grpc.aio.Channel, admin_key: str
+    call_log: list[Any], address: str, channel: grpc.aio.Channel, admin_key: str
 ) -> None:
     """A hundred concurrent first calls wait for the same token."""
-    with structlog.testing.capture_logs() as logs:
-        async with open_channel(address, token=ApiKeyTokens(channel, admin_key)) as mesh:
-            stub = token_service_pb2_grpc.TokenServiceStub(mesh)
-            request = token_service_pb2.WhoAmIRequest()
-            answers = await asyncio.gather(*(stub.WhoAmI(request) for _ in range(100)))
+    async with open_channel(address, token=ApiKeyTokens(channel, admin_key)) as mesh:
+        stub = token_service_pb2_grpc.TokenServiceStub(mesh)
+        request = token_service_pb2.WhoAmIRequest()
+        answers = await asyncio.gather(*(stub.WhoAmI(request) for _ in range(100)))
 
     assert {answer.subject for answer in answers} == {"admin"}
-    assert exchanges(logs) == 1
+    assert exchanges(call_log) == 1
 
 
 async def test_a_token_is_renewed_before_it_ends(
@@ -84,21 +82,20 @@ async def test_a_token_is_renewed_before_it_ends(
 
 
 async def test_a_key_that_is_refused_is_the_callers_error(
-    address: str, channel: grpc.aio.Channel, failure_of: Any
+    call_log: list[Any], address: str, channel: grpc.aio.Channel, failure_of: Any
 ) -> None:
     """Every kind of call fails as the exchange did, and the next call tries again."""
     tokens = ApiKeyTokens(channel, "tmk_garbage")
-    with structlog.testing.capture_logs() as logs:
-        assert (await failure_of(tokens())).reason == "API_KEY_INVALID"
-        async with open_channel(address, token=tokens) as mesh:
-            stub = token_service_pb2_grpc.TokenServiceStub(mesh)
-            failure = await failure_of(_awaited(stub.WhoAmI(token_service_pb2.WhoAmIRequest())))
-            assert (failure.code, failure.reason) == (
-                grpc.StatusCode.UNAUTHENTICATED,
-                "API_KEY_INVALID",
-            )
+    assert (await failure_of(tokens())).reason == "API_KEY_INVALID"
+    async with open_channel(address, token=tokens) as mesh:
+        stub = token_service_pb2_grpc.TokenServiceStub(mesh)
+        failure = await failure_of(_awaited(stub.WhoAmI(token_service_pb2.WhoAmIRequest())))
+        assert (failure.code, failure.reason) == (
+            grpc.StatusCode.UNAUTHENTICATED,
+            "API_KEY_INVALID",
+        )
 
-    assert exchanges(logs) == 2
+    assert exchanges(call_log) == 2
 
 
 async def test_a_caller_that_gives_up_does_not_stop_the_others(

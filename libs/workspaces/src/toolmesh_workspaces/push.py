@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _CHUNK_BYTES = 1 << 20
 # The service's own timeout for a push.
 _TIMEOUT_SECONDS = 900
+_ANSWER_SECONDS = 10
 # A tree that is being built or checked out settles within a few scans or not at all.
 _ATTEMPTS = 3
 
@@ -67,9 +68,15 @@ async def push_folder(
     A folder that changes meanwhile is scanned again, twice at most. `on_scan(done, all)` counts
     files and is called in a thread of its own; `on_push` is called on the loop.
 
+    The caller must be allowed to read the workspace, too.
+
     It raises ManifestError or OSError from the scan, FileChangedError for a folder that does not
     come to rest, and grpc.aio.AioRpcError when the service refuses.
     """
+    # Asked before anything is read: when a stream is refused while it sends, gRPC's client tells of
+    # the failed sending instead of the refusal.
+    request = pb.GetWorkspaceRequest(workspace=workspace)
+    await stub.GetWorkspace(request, timeout=_ANSWER_SECONDS)
     for attempt in range(1, _ATTEMPTS + 1):
         scan = await asyncio.to_thread(
             scan_tree, root, limits=limits, cache=cache, on_progress=on_scan
