@@ -189,6 +189,13 @@ def test_a_killed_process_is_back(toolmesh: Callable[..., Any], name: str) -> No
     assert toolmesh("whoami").code == ExitCode.OK
 
 
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_lost_supervisor_is_replaced(small_checkout: Path, toolmesh: Callable[..., Any]) -> None:
     """What a killed supervisord left is noticed by `status` and ended by `up`; data survives."""
     port = str(free_port())
@@ -197,6 +204,8 @@ def test_a_lost_supervisor_is_replaced(small_checkout: Path, toolmesh: Callable[
         toolmesh("identity", "create-api-key", "--display-name", "kept", "--roles", "viewer").code
         == 0
     )
+    processes = json.loads(toolmesh("status", "--json").out)["processes"]
+    pids = [process["pid"] for process in processes]
     os.kill(process_of(toolmesh, "supervisord")["pid"], signal.SIGKILL)
     lost = toolmesh("status")
     assert lost.code == ExitCode.UNAVAILABLE
@@ -204,6 +213,7 @@ def test_a_lost_supervisor_is_replaced(small_checkout: Path, toolmesh: Callable[
     again = toolmesh("up", "--port", port)
     assert again.code == ExitCode.OK
     assert "that a mesh had left behind" in again.out
+    assert [pid for pid in pids if _is_alive(pid)] == []
     assert "kept" in toolmesh("identity", "list-api-keys").out
 
 

@@ -118,6 +118,8 @@ def _store() -> Program:
         "appendfsync": "everysec",
         "save": "",
         "daemonize": "no",
+        # Its title would be written over its environment, and with it over the mesh's mark.
+        "set-proc-title": "no",
     }
     flags = (part for name, value in settings.items() for part in (f"--{name}", value))
     return Program(name=STORE, kind=Kind.STORE, command=(str(get_binary_path()), *flags))
