@@ -214,7 +214,8 @@ async def _make_first(store: Store, secret: Secret) -> bytes:
     kid, sealed = _new_key(secret)
     await store.hset(_KEYS, kid, sealed)
     if await store.set(_CURRENT, kid, nx=True):
-        times = KeyTimes(create=time.time(), sign=0)
+        now = time.time()
+        times = KeyTimes(create=now, sign=now)
         await store.hset(_TIMES, kid, orjson.dumps(asdict(times)))
         return kid
     # Another replica was first: use its key.
