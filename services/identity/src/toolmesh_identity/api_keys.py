@@ -1,7 +1,6 @@
 """API keys: made, checked, listed, rotated and revoked."""
 
 import base64
-import binascii
 import hmac
 import re
 import secrets
@@ -16,7 +15,6 @@ from toolmesh_identity.errors import (
     ApiKeyEnded,
     ApiKeyInvalid,
     ApiKeyUnknown,
-    PageTokenInvalid,
     ScopeNotInRoles,
     TimeInvalid,
 )
@@ -32,6 +30,7 @@ from toolmesh_identity.key_records import (
     subject_index,
     told,
 )
+from toolmesh_identity.page_tokens import read_page_token, write_page_token
 from toolmesh_identity.revocation_log import queue_revocation
 from toolmesh_identity.roles import Role, RoleBook, check_grant, check_roles, scopes_of
 from toolmesh_identity.secret import Secret
@@ -41,6 +40,7 @@ from toolmesh_serving.redis_store import Store, change, note, reaching_store
 
 KEY_PREFIX: Final = "tmk_"
 _KEY_FORM: Final = re.compile(r"tmk_([a-z2-7]{16})_([A-Za-z0-9_-]{43})")
+_MEMBER_FORM: Final = re.compile(rb"[0-9]{20}:[a-z2-7]{16}")  # of the indexes
 _LAST_USE_STEP_SECONDS: Final = 60
 
 
@@ -156,7 +156,7 @@ class ApiKeys:
             PageTokenInvalid: the token is not one of this list.
             Unavailable: Redis does not answer.
         """
-        start = b"(" + _decode_page_token(page_token) if page_token else b"+"
+        start = b"(" + read_page_token(page_token, _MEMBER_FORM) if page_token else b"+"
         index = subject_index(subject) if subject else INDEX
         with reaching_store():
             members = await self._store.zrevrangebylex(
@@ -164,8 +164,7 @@ class ApiKeys:
             )
         page = members[:page_size]
         records = await self._read([member.decode().partition(":")[2] for member in page])
-        more = len(members) > page_size
-        return records, base64.urlsafe_b64encode(page[-1]).decode() if more else ""
+        return records, write_page_token(members, page_size=page_size)
 
     async def revoke(self, key_id: str, *, subject: str = "") -> ApiKey:
         """Ends a key and its tokens. Revoking it again changes nothing.
@@ -315,16 +314,3 @@ def _granted(new: NewApiKey, *, user: User | None, roles: Mapping[str, Role]) ->
             field_violations=[FieldViolation("roles", f"give {wider}, which the user lacks")],
         )
     return tuple(sorted(granted))
-
-
-def _decode_page_token(page_token: str) -> bytes:
-    try:
-        member = base64.b64decode(page_token, altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        member = b""
-    if not re.fullmatch(rb"[0-9]{20}:[a-z2-7]{16}", member):
-        raise PageTokenInvalid(
-            "page_token is not one that this list gave",
-            field_violations=[FieldViolation("page_token", "use the last next_page_token")],
-        )
-    return member

@@ -1,7 +1,5 @@
 """Users: made, listed, changed, suspended, removed."""
 
-import base64
-import binascii
 import enum
 import re
 import time
@@ -9,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from toolmesh_identity.errors import LastAdmin, PageTokenInvalid, UserExists, UserUnknown
+from toolmesh_identity.errors import LastAdmin, UserExists, UserUnknown
 from toolmesh_identity.key_records import queue_revoking_keys
+from toolmesh_identity.page_tokens import read_page_token, write_page_token
 from toolmesh_identity.revocation_log import queue_revocation
 from toolmesh_identity.roles import RoleBook, check_grant, check_roles, scopes_of
 from toolmesh_identity.user_records import (
@@ -21,10 +20,11 @@ from toolmesh_identity.user_records import (
     parse_user,
     serialize_user,
 )
-from toolmesh_serving.errors import FieldViolation, ToolmeshError
+from toolmesh_serving.errors import ToolmeshError
 from toolmesh_serving.redis_store import Store, change, note, reaching_store
 
 _INDEX: Final = "identity:users"  # sorted set of ids, all of score 0
+_ID_FORM: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._@-]*")
 # Those with the built-in role `admin` who are not suspended. Once there is one, there always is.
 _ADMINS: Final = "identity:admins"
 _ADMIN_ROLE: Final = "admin"
@@ -110,15 +110,14 @@ class Users:
             PageTokenInvalid: the token is not one of this list.
             Unavailable: Redis does not answer.
         """
-        start = b"(" + _decode_page_token(page_token) if page_token else b"-"
+        start = b"(" + read_page_token(page_token, _ID_FORM) if page_token else b"-"
         with reaching_store():
             ids = await self._store.zrangebylex(_INDEX, start, b"+", start=0, num=page_size + 1)
             page = ids[:page_size]
             keys = [_record_key(user_id.decode()) for user_id in page]
             records = await self._store.mget(keys) if keys else []
-        more = len(ids) > page_size
-        token = base64.urlsafe_b64encode(page[-1]).decode() if more else ""
-        return [parse_user(record) for record in records if record is not None], token
+        users = [parse_user(record) for record in records if record is not None]
+        return users, write_page_token(ids, page_size=page_size)
 
     async def update(
         self,
@@ -330,16 +329,3 @@ def _told(user: User) -> dict[str, Any]:
         "roles": list(user.roles),
         "suspended": bool(user.suspend_time),
     }
-
-
-def _decode_page_token(page_token: str) -> bytes:
-    try:
-        user_id = base64.b64decode(page_token, altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        user_id = b""
-    if not re.fullmatch(rb"[A-Za-z0-9][A-Za-z0-9._@-]*", user_id):
-        raise PageTokenInvalid(
-            "page_token is not one that this list gave",
-            field_violations=[FieldViolation("page_token", "use the last next_page_token")],
-        )
-    return user_id
