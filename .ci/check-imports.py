@@ -15,7 +15,13 @@ from pathlib import Path
 _ADAPTERS = ("servicer", "service", "__main__", "__init__")
 _ADAPTER_ENDINGS = ("_servicer", "_client")
 # From the top down: each may import what stands below it.
-_LAYERS = ("toolmesh_cli", "toolmesh_workspaces", "toolmesh_serving", "toolmesh_client")
+_LAYERS = (
+    "toolmesh_cli",
+    "toolmesh_workspaces",
+    "toolmesh_outlines",
+    "toolmesh_serving",
+    "toolmesh_client",
+)
 _LOWEST = "toolmesh_contracts"
 
 

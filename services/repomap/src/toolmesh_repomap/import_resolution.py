@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from toolmesh_repomap.languages import is_source_extension, language_named
+from toolmesh_outlines.languages import is_source_extension, language_named
 
 # What a folder's own file is called.
 _FOLDER_FILES = frozenset({"__init__", "index", "mod", "lib"})

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.errors import FocusPathUnknown
 from toolmesh_repomap.indexing import Indexer, SkippedFile, SnapshotIndex
 from toolmesh_repomap.ranking import rank
 from toolmesh_repomap.rendering import RenderedMap, render_map
-from toolmesh_repomap.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

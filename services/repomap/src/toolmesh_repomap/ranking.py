@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolmesh_repomap.outline import CONTAINER_KINDS, Kind
+from toolmesh_outlines.outline import CONTAINER_KINDS, Kind
 from toolmesh_repomap.reference_graph import Floats, Ints, ReferenceGraph, SourceFile, sums
 
 # A reader of code follows fewer links than one of the web, to whom 0.85 is fitted: 2.5 on average.

@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toolmesh_outlines.languages import language_named
+from toolmesh_outlines.outline import CONTAINER_KINDS, Kind, Outline
 from toolmesh_repomap.import_resolution import ImportResolver
-from toolmesh_repomap.languages import language_named
-from toolmesh_repomap.outline import CONTAINER_KINDS, Kind, Outline
 from toolmesh_repomap.paths import is_side, is_test
 
 Ints = NDArray[np.integer[Any]]

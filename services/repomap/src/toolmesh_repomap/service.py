@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from toolmesh.repomap.v1 import repomap_service_pb2_grpc
 from toolmesh.workspace.v1 import workspace_service_pb2_grpc
+from toolmesh_outlines.outline_cache import OutlineCache
+from toolmesh_outlines.outliner import Outliner
+from toolmesh_outlines.worker_pool import WorkerPool
 from toolmesh_repomap.indexing import Indexer
 from toolmesh_repomap.mapper import RepositoryMapper
-from toolmesh_repomap.outline_cache import OutlineCache
 from toolmesh_repomap.servicer import RepomapServicer
 from toolmesh_repomap.settings import Settings
-from toolmesh_repomap.worker_pool import WorkerPool
 from toolmesh_repomap.workspace_client import SnapshotOpener
 from toolmesh_serving.peers import open_peer, open_verifier
 from toolmesh_serving.server import Service, Servicer
@@ -38,7 +39,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         )
         stack.push_async_callback(pool.close)
         mapper = RepositoryMapper(
-            Indexer(pool, cache, max_file_bytes=settings.repomap_max_file_bytes),
+            Indexer(Outliner(pool, cache, max_file_bytes=settings.repomap_max_file_bytes)),
             count_tokens=count_tokens,
             kept_files=settings.repomap_kept_files,
             idle_seconds=settings.repomap_index_idle_seconds,

@@ -2,9 +2,9 @@
 
 import pytest
 
+from toolmesh_outlines.imports import import_paths
+from toolmesh_outlines.languages import assign_languages, language_named
 from toolmesh_repomap.import_resolution import ImportResolver
-from toolmesh_repomap.imports import import_paths
-from toolmesh_repomap.languages import assign_languages, language_named
 
 _TREE = [
     "src/shop/__init__.py",

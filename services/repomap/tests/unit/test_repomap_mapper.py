@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from toolmesh_outlines.outline_cache import OutlineCache
+from toolmesh_outlines.outliner import Outliner
+from toolmesh_outlines.worker_pool import WorkerPool
 from toolmesh_repomap.errors import FocusPathUnknown
 from toolmesh_repomap.indexing import Indexer
 from toolmesh_repomap.mapper import RepositoryMapper
-from toolmesh_repomap.outline_cache import OutlineCache
-from toolmesh_repomap.worker_pool import WorkerPool
 from toolmesh_serving.tokens import count_tokens
 
 _MAX_FILE_BYTES = 100_000
@@ -82,7 +83,7 @@ class _Mappers:
 
     def start(self, *, kept_files: int = 1000) -> RepositoryMapper:
         return RepositoryMapper(
-            Indexer(self._pool, self.cache, max_file_bytes=_MAX_FILE_BYTES),
+            Indexer(Outliner(self._pool, self.cache, max_file_bytes=_MAX_FILE_BYTES)),
             count_tokens=count_tokens,
             kept_files=kept_files,
             idle_seconds=900,

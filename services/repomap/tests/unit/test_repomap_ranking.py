@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolmesh_repomap.outline import Definition, Kind, Outline
+from toolmesh_outlines.outline import Definition, Kind, Outline
 from toolmesh_repomap.ranking import Ranking, rank
 from toolmesh_repomap.reference_graph import SourceFile, build_graph
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from toolmesh_repomap.outline import Definition, Kind, Outline
+from toolmesh_outlines.outline import Definition, Kind, Outline
 from toolmesh_repomap.ranking import Ranking
 from toolmesh_repomap.reference_graph import SourceFile
 from toolmesh_repomap.rendering import render_map

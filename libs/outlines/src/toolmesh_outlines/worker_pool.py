@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
-from toolmesh_repomap.outline import Outline, encode_outline
-from toolmesh_repomap.worker_job import Job
+from toolmesh_outlines.outline import Outline, encode_outline
+from toolmesh_outlines.worker_job import Job
 
 _log = structlog.get_logger(__name__)
 
@@ -199,7 +199,7 @@ async def _worker(*arguments: str) -> AsyncGenerator[_Worker]:
             sys.executable,
             "-I",  # neither the folder nor the environment that the service runs in is its business
             "-m",
-            "toolmesh_repomap.worker",
+            "toolmesh_outlines.worker",
             *arguments,
             stdin=PIPE,
             stdout=PIPE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toolmesh_repomap.outline_cache import OutlineCache
+from toolmesh_outlines.outline_cache import OutlineCache
 
 Open = Callable[[], OutlineCache]
 

@@ -19,9 +19,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from toolmesh_repomap.extraction import extract_outline
-from toolmesh_repomap.outline import Outline, encode_outline
-from toolmesh_repomap.worker_job import Job
+from toolmesh_outlines.extraction import extract_outline
+from toolmesh_outlines.outline import Outline, encode_outline
+from toolmesh_outlines.worker_job import Job
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
-from toolmesh_repomap.languages import Language
-from toolmesh_repomap.outline import CALLABLE_KINDS, CONTAINER_KINDS, Definition, Kind
-from toolmesh_repomap.signatures import Header, signature_of
+from toolmesh_outlines.languages import Language
+from toolmesh_outlines.outline import CALLABLE_KINDS, CONTAINER_KINDS, Definition, Kind
+from toolmesh_outlines.signatures import Header, signature_of
 
 MAX_NAME_BYTES = 200
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
-from toolmesh_repomap.languages import Language
-from toolmesh_repomap.outline import Kind
+from toolmesh_outlines.languages import Language
+from toolmesh_outlines.outline import Kind
 
 _MAX_CHARACTERS = 160
 _FIRST_LINE_KINDS = frozenset({Kind.CONSTANT, Kind.VARIABLE, Kind.MACRO, Kind.TYPE})

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from toolmesh_repomap.extraction import extract_outline
-from toolmesh_repomap.languages import LANGUAGES, assign_languages
-from toolmesh_repomap.outline import Outline, decode_outline, encode_outline
+from toolmesh_outlines.extraction import extract_outline
+from toolmesh_outlines.languages import LANGUAGES, assign_languages
+from toolmesh_outlines.outline import Outline, decode_outline, encode_outline
 
 _SAMPLES = Path(__file__).parent / "samples"
 _NAMES = sorted(

@@ -2,7 +2,7 @@
 
 import re
 
-from toolmesh_repomap.languages import Language
+from toolmesh_outlines.languages import Language
 
 _MAX_IMPORT_CHARACTERS = 1_000
 _MAX_PATHS = 200

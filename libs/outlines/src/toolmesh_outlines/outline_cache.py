@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from toolmesh_repomap.outline import EXTRACTOR_VERSION
+from toolmesh_outlines.outline import EXTRACTOR_VERSION
 
 _log = structlog.get_logger(__name__)
 

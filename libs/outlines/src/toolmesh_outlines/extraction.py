@@ -23,12 +23,12 @@ from collections import Counter
 
 from tree_sitter import Node, QueryCursor
 
-from toolmesh_repomap.definitions import MAX_NAME_BYTES, Found, arranged, found_in
-from toolmesh_repomap.grammars import grammar_of
-from toolmesh_repomap.imports import import_paths
-from toolmesh_repomap.languages import Language, language_named
-from toolmesh_repomap.outline import Outline
-from toolmesh_repomap.readability import unreadable_reason
+from toolmesh_outlines.definitions import MAX_NAME_BYTES, Found, arranged, found_in
+from toolmesh_outlines.grammars import grammar_of
+from toolmesh_outlines.imports import import_paths
+from toolmesh_outlines.languages import Language, language_named
+from toolmesh_outlines.outline import Outline
+from toolmesh_outlines.readability import unreadable_reason
 
 _C_FAMILY = frozenset({"c", "cpp"})
 

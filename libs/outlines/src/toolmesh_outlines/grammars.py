@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 import tree_sitter_language_pack
 from tree_sitter import Parser, Query
 
-from toolmesh_repomap.languages import Language
+from toolmesh_outlines.languages import Language
 
 _USES_MARK = "\n; Uses\n"
 
@@ -27,7 +27,7 @@ def load_grammar(name: str, query_files: tuple[str, ...]) -> Grammar:
     grammar = tree_sitter_language_pack.get_language(
         cast("tree_sitter_language_pack.SupportedLanguage", name)
     )
-    folder = files("toolmesh_repomap") / "queries"
+    folder = files("toolmesh_outlines") / "queries"
     definitions: list[str] = []
     uses: list[str] = []
     for query_file in query_files:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import psutil
 import pytest
 
-from toolmesh_repomap.outline import decode_outline
-from toolmesh_repomap.worker_pool import WorkerPool, WorkersUnavailableError
+from toolmesh_outlines.outline import decode_outline
+from toolmesh_outlines.worker_pool import WorkerPool, WorkersUnavailableError
 
 # A worker needs less than this to start, and more to hold the tree of `_LARGE`: then the parser,
 # which is C code, aborts.
@@ -42,7 +42,7 @@ async def _pool(
 
 def _workers() -> list[psutil.Process]:
     children = psutil.Process().children()
-    return [child for child in children if "toolmesh_repomap.worker" in " ".join(child.cmdline())]
+    return [child for child in children if "toolmesh_outlines.worker" in " ".join(child.cmdline())]
 
 
 async def _names(pool: WorkerPool, source: bytes) -> list[str]:
