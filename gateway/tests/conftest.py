@@ -240,6 +240,7 @@ def _environment(folder: Path, stubs: Path, redis_url: str) -> dict[str, str]:
         "TOOLMESH_ADMIN_KEY_FILE": str(folder / "admin.key"),
         "TOOLMESH_DRAIN_SECONDS": "0",
         "TOOLMESH_GRACE_SECONDS": "1",
+        "TOOLMESH_SIGN_IN_DELAY_SECONDS": "0.001",
     }
 
 

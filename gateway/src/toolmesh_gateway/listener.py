@@ -13,6 +13,7 @@ from toolmesh_gateway.terms import IDENTITY, SUBJECT_HEADER, Config, extension, 
 from toolmesh_gateway.transcoding import (
     body_limit,
     mcp_bridge,
+    mcp_depth,
     mcp_mark,
     mcp_structured,
     refusals_finished,
@@ -59,7 +60,7 @@ def http_filters(contract: Contract, settings: GatewaySettings) -> list[Config]:
     if settings.gateway_rate_limit:
         chain.append(rate_limit(settings))
     if settings.gateway_mcp:
-        chain += [mcp_structured(), mcp_mark(), mcp_bridge(contract, settings)]
+        chain += [mcp_depth(), mcp_structured(), mcp_mark(), mcp_bridge(contract, settings)]
     return [
         *chain,
         refusals_finished(),

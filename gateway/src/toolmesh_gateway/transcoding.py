@@ -22,6 +22,8 @@ from toolmesh_gateway.terms import MCP_PATH, NAMESPACE, Config, extension, servi
 # The bridge answers other verbs with a body that it then forgets to send: they pass by it.
 _IS_MCP = every(header(":method", exact="POST"), header(":path", exact=MCP_PATH))
 TOOL_LIST_PATH = "/v1/mcp/tools"
+# Of a body that is too short to be nested deep; the gateway lets no other length be stated.
+_SHORT = "[0-9]{1,3}"
 
 
 def mcp_bridge(contract: Contract, settings: GatewaySettings) -> Config:
@@ -46,6 +48,12 @@ def mcp_bridge(contract: Contract, settings: GatewaySettings) -> Config:
         trace_context_extraction={},
     )
     return only_where(_IS_MCP, bridge)
+
+
+def mcp_depth() -> Config:
+    """Refuses bodies nested so deep that the bridge would crash, and the gateway with it."""
+    may_be_deep = every(_IS_MCP, negated(header_matches("content-length", _SHORT)))
+    return only_where(may_be_deep, lua("mcp_depth", source("mcp_depth")))
 
 
 def mcp_structured() -> Config:

@@ -259,12 +259,12 @@ def test_json_body_over_the_limit(mesh: Any, http: httpx.Client, outcome_of: Any
 
 
 def test_mcp_body_over_the_limit(mesh: Any, http: httpx.Client) -> None:
-    """The MCP bridge refuses it in its own words."""
+    """MCP callers hear of it as JSON-RPC."""
     params = {"name": "echo_say", "arguments": {"textToSay": "x" * 5_000_000}}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     answer = http.post("/mcp", json=call, headers=_bearer(mesh, "echo:use"))
     assert answer.status_code == 413
-    assert answer.json()["error"]["message"] == "Request body too large"
+    assert answer.json()["error"]["data"]["details"][0]["reason"] == "REQUEST_TOO_LARGE"
 
 
 def test_headers_over_the_limit(mesh: Any, http: httpx.Client, outcome_of: Any) -> None:

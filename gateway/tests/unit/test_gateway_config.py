@@ -77,6 +77,7 @@ def test_order_of_filters(echo_contract: Contract) -> None:
         "ext_authz",
         "jwt_authn",
         "local_ratelimit",
+        "mcp_depth",
         "mcp_structured",
         "set_metadata",
         "mcp_json_rest_bridge",
