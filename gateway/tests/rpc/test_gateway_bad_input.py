@@ -12,15 +12,24 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 _ECHO = "/toolmesh.echo.v1.EchoService"
 _UNAUTHENTICATED, _DENIED, _INVALID = 16, 7, 3
 
 
-def _foreign(mesh: Any) -> str:
+def _foreign(mesh: Any, **header: Any) -> str:
+    """Signed with an attacker's key, which the header may name, bring or tell where to get."""
     key = ec.generate_private_key(ec.SECP256R1())
-    kid = jwt.get_unverified_header(mesh.token())["kid"]
-    return jwt.encode(mesh.claims("echo:use"), key, algorithm="ES256", headers={"kid": kid})
+    headers = {"kid": jwt.get_unverified_header(mesh.token())["kid"], **header}
+    if "jwk" in headers:
+        headers["jwk"] = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return jwt.encode(mesh.claims("echo:use"), key, algorithm="ES256", headers=headers)
+
+
+def _doubled(mesh: Any) -> str:
+    """Identity's own signature over two scopes, of which readers could take different ones."""
+    return mesh.signed('{"scope": "echo:read", ' + json.dumps(mesh.claims("echo:use"))[1:])
 
 
 def _unsigned(mesh: Any) -> str:
@@ -57,6 +66,18 @@ _BAD_TOKENS: dict[str, Callable[[Any], str | None]] = {
     "expired": lambda mesh: mesh.token("echo:use", exp=int(time.time()) - 60),
     "without an end": lambda mesh: mesh.token("echo:use", exp=None),
     "foreign key": _foreign,
+    "of another mesh": lambda mesh: _foreign(mesh, kid="20260101-00000000"),
+    "a key id that is a path": lambda mesh: _foreign(mesh, kid="../../../dev/null"),
+    "a key of its own": lambda mesh: _foreign(mesh, jwk={}),
+    "a place of its own for keys": lambda mesh: _foreign(mesh, jku="https://evil.example/keys"),
+    "a certificate of its own": lambda mesh: _foreign(mesh, x5u="https://evil.example/cert"),
+    "of another type": lambda mesh: mesh.signed(
+        json.dumps(mesh.claims("echo:use")), typ="logout+jwt"
+    ),
+    "a scope that is there twice": _doubled,
+    "not valid yet": lambda mesh: mesh.token("echo:use", nbf=int(time.time()) + 60),
+    "made in the future": lambda mesh: mesh.token("echo:use", iat=int(time.time()) + 60),
+    "too long": lambda mesh: mesh.token("echo:use", padding="x" * 8000),
     "alg none": _unsigned,
     "HS256 with the public key": _signed_with_public_key,
     "altered claims": _altered,

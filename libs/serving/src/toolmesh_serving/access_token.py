@@ -1,21 +1,27 @@
 """Verifies access tokens: ES256 JWTs signed by the identity service."""
 
 import asyncio
+import json
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import jwt
 import structlog
+from jwt.utils import base64url_decode
 
 from toolmesh_serving.caller import Caller
 from toolmesh_serving.errors import TokenInvalid, Unavailable
 from toolmesh_serving.revocations import Revocations, marks_of
 
 _ALGORITHM: Final = "ES256"
+# Of the header. Whatever else identity may sign one day is no access token.
+_TYPE: Final = "JWT"
 _REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "sid", "jti", "scope", "iat", "exp"]
+# How far the clock of who signs may be ahead of this one, as at the gateway. Tokens end on time.
+_CLOCK_SKEW_SECONDS: Final = 5
 _MAX_REVISION_DIGITS: Final = 20  # 64 bits
 # A token of ours has under 2 kB. Longer ones are not even parsed.
 _MAX_TOKEN_CHARS: Final = 8192
@@ -150,23 +156,46 @@ class AccessTokenVerifier:
         if len(token) > _MAX_TOKEN_CHARS:
             raise _invalid()
         try:
-            kid = jwt.get_unverified_header(token).get("kid")
-        except jwt.PyJWTError:
+            header = jwt.get_unverified_header(token)
+            _check_names(token)
+        except (jwt.PyJWTError, ValueError, RecursionError):
             raise _invalid() from None
+        kid = header.get("kid") if header.get("typ") == _TYPE else None
         key = await self._keys.find(kid) if isinstance(kid, str) else None
         if key is None:
             raise _invalid()
         try:
-            return jwt.decode(
+            claims = jwt.decode(
                 token,
                 key,
                 algorithms=[_ALGORITHM],
                 audience=self._audience,
                 issuer=self._issuer,
+                leeway=_CLOCK_SKEW_SECONDS,
                 options={"require": _REQUIRED_CLAIMS},
             )
         except jwt.PyJWTError:
             raise _invalid() from None
+        if float(claims["exp"]) <= time.time():
+            raise _invalid()
+        return claims
+
+
+def _check_names(token: str) -> None:
+    """Checks that no name is twice in an object: of two values, readers would take different ones.
+
+    Raises:
+        ValueError: one is, or a part is no JSON.
+    """
+    for part in token.split(".")[:2]:
+        json.loads(base64url_decode(part), object_pairs_hook=_unique)
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name is twice in one object")
+    return members
 
 
 def _verified(token: str, claims: dict[str, Any]) -> _Verified:

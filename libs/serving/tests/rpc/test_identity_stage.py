@@ -11,6 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 from toolmesh_serving.caller import current_caller
 
@@ -75,6 +76,36 @@ def foreign(signer: Any) -> str:
     return jwt.encode(signer.claims(), key, algorithm="ES256", headers={"kid": signer.kid})
 
 
+def with_own_key(signer: Any, where: str) -> str:
+    """A token that brings the key that it is signed with, or says where to fetch it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    place = "https://example.org/keys"
+    header = {"jwk": jwk, "jku": place, "x5u": place, "x5c": [part("certificate")]}[where]
+    headers = {"kid": signer.kid, where: header}
+    return jwt.encode(signer.claims(), key, algorithm="ES256", headers=headers)
+
+
+def signed(signer: Any, header: str, claims: str) -> str:
+    """A token of these texts, signed with the right key."""
+    signing_input = f"{part(header)}.{part(claims)}"
+    algorithm = jwt.get_algorithm_by_name("ES256")
+    signature = algorithm.sign(signing_input.encode(), signer.private)
+    return f"{signing_input}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def doubled(signer: Any, *, first: str) -> str:
+    """A token that has its scope twice."""
+    header = json.dumps({"alg": "ES256", "typ": "JWT", "kid": signer.kid})
+    return signed(signer, header, f'{{"scope": "{first}",' + json.dumps(signer.claims())[1:])
+
+
+def doubled_header(signer: Any) -> str:
+    """A token that has its algorithm twice."""
+    header = f'{{"alg": "none", "alg": "ES256", "typ": "JWT", "kid": "{signer.kid}"}}'
+    return signed(signer, header, json.dumps(signer.claims()))
+
+
 LONG_NUMBER = '{"kid": ' + "9" * 5000 + "}"
 
 BAD_TOKENS: dict[str, Any] = {
@@ -98,6 +129,14 @@ BAD_TOKENS: dict[str, Any] = {
     "a key set of its own": lambda signer: with_header(
         signer, kid="x", jku="https://example.org/jwks.json"
     ),
+    "a key of its own": lambda signer: with_own_key(signer, "jwk"),
+    "a place of its own for keys": lambda signer: with_own_key(signer, "jku"),
+    "a place of its own for certificates": lambda signer: with_own_key(signer, "x5u"),
+    "a certificate of its own": lambda signer: with_own_key(signer, "x5c"),
+    "of another type": lambda signer: with_header(signer, typ="logout+jwt"),
+    "of no type": lambda signer: with_header(signer, typ=""),
+    "a scope that is there twice": lambda signer: doubled(signer, first="parrot:admin"),
+    "an algorithm that is there twice": doubled_header,
     "critical headers": lambda signer: with_header(signer, crit=["unheard-of"]),
     "altered": altered,
     "foreign": foreign,
@@ -105,7 +144,9 @@ BAD_TOKENS: dict[str, Any] = {
     "HMAC with the public key": signed_with_public_key,
     "expired": lambda signer: signer.token(exp=int(time.time()) - 1),
     "not valid yet": lambda signer: signer.token(nbf=int(time.time()) + 600),
+    "not valid for a while": lambda signer: signer.token(nbf=int(time.time()) + 20),
     "made in the future": lambda signer: signer.token(iat=int(time.time()) + 600),
+    "made in a while": lambda signer: signer.token(iat=int(time.time()) + 20),
     "another audience": lambda signer: signer.token(aud="others"),
     "another issuer": lambda signer: signer.token(iss="https://example.org"),
     "a subject that is no text": lambda signer: signer.token(sub=7),
@@ -134,6 +175,20 @@ async def test_a_token_that_cannot_be_trusted_is_refused(
     assert (failure.domain, failure.reason) == ("toolmesh.dev", "TOKEN_INVALID")
     assert failure.metadata == {}
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
+
+
+async def test_clocks_that_differ_a_little_refuse_nothing(serve: Any, signer: Any) -> None:
+    """A token that was made a moment ahead of this clock is good."""
+
+    async def know(request: Any, context: Any) -> Any:
+        return served.pb2.SayResponse(text=current_caller().subject)
+
+    served = await serve({"Know": know})
+    soon = int(time.time()) + 3
+    metadata = (("authorization", f"Bearer {signer.token(iat=soon, nbf=soon)}"),)
+    answer = await served.stub.Know(served.pb2.SayRequest(text="hi"), metadata=metadata)
+
+    assert answer.text == "ann"
 
 
 async def test_a_token_of_100_kb_is_refused(serve: Any, signer: Any, failure_of: Any) -> None:
