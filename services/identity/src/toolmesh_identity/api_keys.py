@@ -202,7 +202,7 @@ class ApiKeys:
 
         Args:
             overlap_seconds: how long the old secret is taken. 0: no longer, and its tokens end.
-            subject: whose key it has to be; empty: anyone's.
+            subject: whose key it has to be, the caller's own; empty: anyone's.
             granter: the scopes of who rotates it; None: the service itself.
 
         Raises:
@@ -211,6 +211,7 @@ class ApiKeys:
             Unavailable: Redis does not answer.
         """
         whole = f"{KEY_PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
+        roles = await self._roles.current()
 
         async def work(pipe: Any) -> ApiKey:
             before = await self._find(key_id, subject=subject)
@@ -218,7 +219,8 @@ class ApiKeys:
             if not before.is_live(now):
                 raise ApiKeyEnded(f"the API key {key_id} has ended", metadata={"id": key_id})
             if granter is not None:
-                check_grant(before.scopes, granter)
+                # Somebody else's key may give less today than when its owner is back.
+                check_grant(before.scopes if subject else before.reach(roles), granter)
             after = replace(
                 before,
                 hash=self._secret.hash(whole).hex(),

@@ -48,6 +48,11 @@ class ApiKey:
         """Whether the key may be used, as far as itself is concerned."""
         return not self.revoke_time and not (self.expire_time and self.expire_time <= now)
 
+    def reach(self, roles: Mapping[str, Role]) -> frozenset[str]:
+        """The most that it gives, whatever its owner may do now."""
+        given = scopes_of(self.roles, roles)
+        return given & frozenset(self.limit) if self.limit else given
+
     def belongs(self, user: User | None) -> bool:
         """Whether `user`, the one who bears the subject's name now, lets the key be used."""
         if user is None:
@@ -63,19 +68,17 @@ def parse_key(
     last_use: bytes | None,
 ) -> ApiKey:
     """A key from its record, with what it gives now."""
-    names, limit = tuple(kept["roles"]), tuple(kept["limit"])
-    given = scopes_of(names, roles)
-    if limit:
-        given &= set(limit)
-    if user is not None:
-        given &= user.scopes(roles)
     worked_out: dict[str, Any] = {
-        "roles": names,
-        "limit": limit,
-        "scopes": tuple(sorted(given)),
+        "roles": tuple(kept["roles"]),
+        "limit": tuple(kept["limit"]),
+        "scopes": (),
         "last_use_time": float(last_use or 0),
     }
-    return ApiKey(**{**kept, **worked_out})
+    record = ApiKey(**{**kept, **worked_out})
+    given = record.reach(roles)
+    if user is not None:
+        given &= user.scopes(roles)
+    return replace(record, scopes=tuple(sorted(given)))
 
 
 def serialize_key(record: ApiKey) -> bytes:

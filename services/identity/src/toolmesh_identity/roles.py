@@ -171,6 +171,8 @@ class RoleBook:
 
         async def work(pipe: Any) -> Role:
             before = await _read(pipe, name)
+            # Neither give what one does not hold, nor take it from those who do.
+            check_grant(before.scopes, granter)
             text = before.description if description is None else description
             after = self._checked(Role(name, text, tuple(scopes) or before.scopes), granter=granter)
             pipe.multi()

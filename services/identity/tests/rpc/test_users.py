@@ -256,8 +256,17 @@ async def test_nobody_gives_what_it_does_not_hold(identity: Any, failure_of: Any
             name="helpdesk", scopes=["identity:admin", "identity:read", "identity:write"]
         )
     )
+    await identity.roles.CreateRole(
+        role_service_pb2.CreateRoleRequest(
+            name="builder", scopes=["identity:read", "workspace:write"]
+        )
+    )
     await identity.make_user("eve", "helpdesk")
     await identity.make_user("ann", "developer")
+    # While it is suspended its keys give nothing; they will again.
+    await identity.make_user("bob", "admin")
+    bobs = await key_of(identity, "bob", "admin")
+    await identity.users.SuspendUser(user_service_pb2.SuspendUserRequest(id="bob"))
     eve = await token_of(identity, (await key_of(identity, "eve", "helpdesk")).key)
     users = user_service_pb2_grpc.UserServiceStub(identity.public)
     roles = role_service_pb2_grpc.RoleServiceStub(identity.public)
@@ -289,6 +298,15 @@ async def test_nobody_gives_what_it_does_not_hold(identity: Any, failure_of: Any
             api_key_service_pb2.RotateApiKeyRequest(id=identity.admin_key.split("_")[1]),
             metadata=eve,
         ),
+        identity.public_keys.RotateApiKey(
+            api_key_service_pb2.RotateApiKeyRequest(id=bobs.api_key.id), metadata=eve
+        ),
+        users.ReinstateUser(user_service_pb2.ReinstateUserRequest(id="bob"), metadata=eve),
+        roles.UpdateRole(
+            role_service_pb2.UpdateRoleRequest(name="builder", scopes=["identity:read"]),
+            metadata=eve,
+        ),
+        roles.DeleteRole(role_service_pb2.DeleteRoleRequest(name="builder"), metadata=eve),
     ]
     for attempt in attempts:
         failure = await failure_of(attempt)
