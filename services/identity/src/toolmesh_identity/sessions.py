@@ -87,11 +87,16 @@ class Sessions:
             TooManyAttempts: it was tried too often.
             Unavailable: Redis does not answer.
         """
+        begun = time.time()
         await self._passwords.check(user_id, password, address=address)
-        return await self.begin(user_id)
+        return await self.begin(user_id, proved=begun)
 
-    async def begin(self, user_id: str) -> SignedIn:
+    async def begin(self, user_id: str, *, proved: float | None = None) -> SignedIn:
         """Begins a session of a user who has proved who it is.
+
+        Args:
+            proved: when what proves it was read, in seconds since the epoch; None: now. What was
+                changed since then, such as the password, ends this session, too.
 
         Raises:
             SignInFailed: there is no such user, or it is suspended.
@@ -109,7 +114,7 @@ class Sessions:
             id=session_id,
             subject=user_id,
             uid=user.uid,
-            create_time=now,
+            create_time=now if proved is None else proved,
             refresh_time=now,
             expire_time=now + self._idle,
             refresh_hash=hashed,

@@ -1,6 +1,7 @@
 """Signing in, refreshing, signing out, and guessing."""
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -273,6 +274,31 @@ async def test_a_changed_password_ends_the_sessions(ann: Any, failure_of: Any) -
     assert failure.reason == "REFRESH_TOKEN_INVALID"
     assert (await failure_of(sign_in(ann))).reason == "SIGN_IN_FAILED"
     await sign_in(ann, password="another long one")
+
+
+async def test_an_old_password_is_not_good_across_its_change(
+    ann: Any, failure_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign-in that was checked before the change, and would begin after it, begins nothing."""
+    from argon2 import PasswordHasher
+
+    checked, changed = threading.Event(), threading.Event()
+    real = PasswordHasher.verify
+
+    def verify(self: Any, stored: Any, password: Any) -> Any:
+        good = real(self, stored, password)
+        checked.set()
+        changed.wait(10)
+        return good
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    signing_in = asyncio.ensure_future(failure_of(sign_in(ann)))
+    await asyncio.to_thread(checked.wait, 10)
+    request = user_service_pb2.SetPasswordRequest(id="ann", password="another long one")
+    await ann.users.SetPassword(request)
+    changed.set()
+
+    assert (await signing_in).reason == "SIGN_IN_FAILED"
 
 
 async def test_a_user_has_at_most_a_hundred_sessions(
