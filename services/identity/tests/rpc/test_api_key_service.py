@@ -137,6 +137,23 @@ async def test_a_page_token_of_nobody_is_refused(
     assert list(failure.fields) == ["page_token"]
 
 
+async def test_a_page_token_opens_no_other_list(identity: Any) -> None:
+    """With one of the administrator's list, a user sees its own keys alone."""
+    mine = (await identity.make_key("developer")).key
+    for _ in range(3):
+        await identity.keys.CreateApiKey(
+            api_key_service_pb2.CreateApiKeyRequest(display_name="x", roles=["viewer"])
+        )
+    first = await identity.keys.ListApiKeys(api_key_service_pb2.ListApiKeysRequest(page_size=1))
+    token = (await identity.exchange(mine)).access_token
+    answer = await identity.public_keys.ListApiKeys(
+        api_key_service_pb2.ListApiKeysRequest(page_token=first.next_page_token),
+        metadata=(("authorization", f"Bearer {token}"),),
+    )
+
+    assert [key.subject for key in answer.api_keys] == ["ann"]
+
+
 @pytest.mark.parametrize("page_size", [-1, 1001])
 async def test_a_page_size_out_of_bounds_is_refused(
     identity: Any, failure_of: Any, page_size: int
