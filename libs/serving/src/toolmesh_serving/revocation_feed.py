@@ -53,8 +53,12 @@ async def _follow(channel: grpc.aio.Channel, revocations: Revocations) -> None:
             await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
             continue
         told = False
+        # Where too many wait, answers come at once: who asked again at once would add to the load.
+        pause = revocations.known and not answer.revocations
         revocations.keep_seconds = answer.keep.ToTimedelta().total_seconds()
         for revocation in answer.revocations:
             revocations.add(revocation.mark, revocation.sequence)
         if len(answer.revocations) < MAX_REVOCATIONS_AN_ANSWER:
             revocations.mark_known()
+        if pause:
+            await asyncio.sleep(_SECONDS_BETWEEN_TRIES)

@@ -25,6 +25,8 @@ from toolmesh.identity.v1 import (
 )
 from toolmesh_client.api_key import ApiKeyTokens
 from toolmesh_client.channels import open_channel
+from toolmesh_identity import revocation_log
+from toolmesh_serving.revocation_feed import following_revocations
 
 SECOND = 1.0
 
@@ -246,3 +248,26 @@ async def test_polls_tell_no_more_than_marks(identity: Any) -> None:
     assert list(again.revocations) == []
     assert again.last_sequence == answer.last_sequence
     assert again.keep.seconds >= 3600
+
+
+async def test_strangers_who_wait_for_news_keep_no_service_busy(
+    call_log: list[Any], identity: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the places of all who may wait taken, a service asks ten times a second, and hears."""
+    monkeypatch.setattr(revocation_log, "_MAX_WAITING", 0)
+
+    async def polls(count: int) -> None:
+        call_log.clear()
+        while sum("PollRevocations" in line["method"] for line in call_log) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+    async with following_revocations(identity.public) as revocations:
+        await polls(2)
+        begun = time.monotonic()
+        await polls(5)
+        assert time.monotonic() - begun > 0.3
+        made = await identity.make_key("viewer")
+        request = api_key_service_pb2.RevokeApiKeyRequest(id=made.api_key.id)
+        await identity.keys.RevokeApiKey(request)
+        await polls(2)
+        assert revocations.last_sequence > 0
