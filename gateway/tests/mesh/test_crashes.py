@@ -13,6 +13,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from toolmesh.audit.v1 import audit_service_pb2, audit_service_pb2_grpc
 from toolmesh.catalog.v1 import catalog_service_pb2, catalog_service_pb2_grpc
 from toolmesh.identity.v1 import token_service_pb2, token_service_pb2_grpc
 from toolmesh.repomap.v1 import repomap_service_pb2, repomap_service_pb2_grpc
@@ -39,7 +40,7 @@ def workspace(toolmesh: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     return json.loads(pushed.stdout)["workspace"]
 
 
-@pytest.mark.parametrize("victim", ["catalog", "identity", "repomap", "workspace"])
+@pytest.mark.parametrize("victim", ["audit", "catalog", "identity", "repomap", "workspace"])
 async def test_killed_service_comes_back_alone(
     victim: str, toolmesh: Any, mesh_address: str, mesh_admin_key: str, workspace: str
 ) -> None:
@@ -65,11 +66,16 @@ async def test_killed_service_comes_back_alone(
 def _probes(channel: grpc.aio.Channel, token: str, workspace: str) -> dict[str, Probe]:
     """A cheap real call to each service."""
     metadata = [("authorization", f"Bearer {token}")]
+    audit = audit_service_pb2_grpc.AuditServiceStub(channel)
     tokens = token_service_pb2_grpc.TokenServiceStub(channel)
     catalog = catalog_service_pb2_grpc.CatalogServiceStub(channel)
     workspaces = workspace_service_pb2_grpc.WorkspaceServiceStub(channel)
     repomap = repomap_service_pb2_grpc.RepomapServiceStub(channel)
     calls: Mapping[str, tuple[Any, Any]] = {
+        "audit": (
+            audit.ListAuditEvents,
+            audit_service_pb2.ListAuditEventsRequest(page_size=1),
+        ),
         "identity": (tokens.WhoAmI, token_service_pb2.WhoAmIRequest()),
         "catalog": (catalog.ListTools, catalog_service_pb2.ListToolsRequest()),
         "workspace": (

@@ -115,7 +115,8 @@ def _store() -> Program:
         "unixsocketperm": "700",
         "dir": folder,
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        # What was acknowledged is on the disk: a change to a user, key or role is never taken back.
+        "appendfsync": "always",
         "save": "",
         "daemonize": "no",
         # Its title would be written over its environment, and with it over the mesh's mark.
