@@ -85,7 +85,7 @@ async def list_events(
                 return page, _encode(record.place, filters)
             looked_at += 1
             high = record.place - 1
-            found = _parse(record)
+            found = parse(record)
             if found.event is None or filters.fit(found.event):
                 page.append(found)
     return page, _encode(high, filters) if high >= low else ""
@@ -125,7 +125,8 @@ def _line(record: Record) -> bytes:
     )
 
 
-def _parse(record: Record) -> Found:
+def parse(record: Record) -> Found:
+    """The event of a record."""
     try:
         return Found(record, Event.parse(record.event))
     except ValueError:

@@ -13,6 +13,7 @@ from toolmesh.audit.v1 import audit_event_pb2, audit_service_pb2, audit_service_
 from toolmesh_audit.chain import Chain
 from toolmesh_audit.errors import SequenceUnknown, TimeInvalid
 from toolmesh_audit.events import Event, Kind, Outcome
+from toolmesh_audit.following import follow
 from toolmesh_audit.listing import Filters, Found, export_lines, list_events
 from toolmesh_audit.records import day_of
 from toolmesh_audit.verification import Fault, Finding, verify
@@ -82,6 +83,23 @@ class AuditServicer(audit_service_pb2_grpc.AuditServiceServicer):
                 )
             )
         return audit_service_pb2.ListAuditAnchorsResponse(audit_anchors=anchors)
+
+    async def TailAuditEvents(
+        self, request: audit_service_pb2.TailAuditEventsRequest, context: Any
+    ) -> AsyncIterator[audit_service_pb2.TailAuditEventsResponse]:
+        """See the proto."""
+        filters = Filters(
+            subject=request.subject,
+            method=request.method,
+            outcome=_OUTCOMES.get(request.outcome),
+            kind=_KINDS.get(request.kind),
+        )
+        after = request.after_sequence if request.HasField("after_sequence") else None
+        batches = follow(self._chain, filters, after=after, seconds=request.follow_seconds)
+        async for found, last in batches:
+            yield audit_service_pb2.TailAuditEventsResponse(
+                audit_events=[_event(each) for each in found], last_sequence=last
+            )
 
     async def ExportAuditEvents(
         self, request: audit_service_pb2.ExportAuditEventsRequest, context: Any
@@ -186,6 +204,10 @@ def _finding(finding: Finding) -> audit_service_pb2.VerifyAuditResponse:
         fault=_FAULT_VALUES[finding.fault] if finding.fault else fault,
         bad_sequence=finding.bad,
         message=finding.message,
+        last_hash=finding.last_hash.hex(),
+        progress=audit_service_pb2.VerifyProgress(
+            done_count=finding.checked, total_count=finding.total
+        ),
     )
 
 

@@ -31,11 +31,15 @@ class Finding:
     """How far the check has got; with `fault`, what it found.
 
     Attributes:
+        total: how many records there are to check.
+        last_hash: the hash of the record `last`.
         bad: the number of the first bad record.
     """
 
     checked: int = 0
+    total: int = 0
     last: int = 0
+    last_hash: bytes = b""
     finished: bool = False
     fault: Fault | None = None
     bad: int = 0
@@ -63,7 +67,9 @@ class _Walk:
                 self._note_trim(record)
             self.previous, self.expected = record.hash, record.seq + 1
             done = self.finding.checked + 1
-            self.finding = replace(self.finding, checked=done, last=record.seq)
+            self.finding = replace(
+                self.finding, checked=done, last=record.seq, last_hash=record.hash
+            )
         return True
 
     def found(self, fault: Fault, bad: int, message: str) -> Finding:
@@ -119,6 +125,7 @@ async def verify(
     start = from_seq or checkpoint.seq + 1
     known = dict((await chain.anchors()).values()) | dict(anchors)
     walk = _Walk(start, await _before(chain, start), known)
+    walk.finding = Finding(total=max(head.seq - start + 1, 0))
     reported = time.monotonic()
     while walk.expected <= head.seq:
         records = await chain.read(start=walk.expected, count=_MOST_AT_ONCE)
