@@ -12,18 +12,26 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from toolmesh_cli import audit_events
 from toolmesh_cli.arguments import kebab
+from toolmesh_cli.secrets import is_secret
 from toolmesh_cli.tables import print_pairs, print_table
 from toolmesh_cli.wording import size, span
 
 _LONG_TEXT = 200
 _ROWS_SHOWN = 200
 _ITEMS_IN_LINE = 20
+_LIST_IN_CELL = 32
 # Beside a text, lists are notes in the margin.
 _ROWS_SHOWN_BESIDE_TEXT = 10
 
 _DIGEST = re.compile(r"[0-9a-f]{40,}")
 _BODY = HttpBody.DESCRIPTOR.full_name
+# Its two kinds have nothing in common, so columns made of its fields would be half empty.
+_AUDIT_EVENT = "toolmesh.audit.v1.AuditEvent"
+
+# What a list goes on with; `--limit` sees to that.
+_FOR_PROGRAMS = ("next_page_token",)
 
 Fact = tuple[str, str]
 
@@ -41,17 +49,22 @@ def print_json(message: Any, *, compact: bool = False) -> None:
     )
 
 
-def print_answer(message: Message) -> None:
+def print_answer(message: Any) -> None:
     """Prints an answer for people.
 
     What it is about (a long text, a raw body) goes to stdout, and then what else is known about it
-    to stderr, so that a pipe gets the text alone. An answer without such a text goes to stdout.
+    to stderr, so that a pipe gets the text alone. A secret is such a text. An answer without one
+    goes to stdout.
     """
+    if secrets := [f for f in message.DESCRIPTOR.fields if is_secret(f)]:
+        _print_secrets(message, secrets)
+        return
     text = _long_text(message)
     if text is not None:
         content, skipped = text
         _write(content)
-        _print_margin(message, skipped)
+        if not isinstance(content, bytes):
+            _print_margin(message, skipped)
         return
     pairs, tables = list(_facts(message)), []
     for field, items in _lists(message):
@@ -69,6 +82,25 @@ def print_answer(message: Message) -> None:
         _print_items(field, items, most=_ROWS_SHOWN)
     if not pairs and not any(items for _, items in tables):
         click.echo("nothing" if tables else "done", err=True)
+
+
+def _print_secrets(message: Message, secrets: Sequence[FieldDescriptor]) -> None:
+    """The secrets to stdout and all else to stderr: `> key.txt` keeps the key and nothing more."""
+    names = {_words(field.name) for field in secrets}
+    print_pairs(
+        [(name, value) for name, value in _all_facts(message) if name not in names], err=True
+    )
+    click.echo(click.style("Keep it now: it is not shown again.", fg="yellow"), err=True)
+    for field in secrets:
+        click.echo(getattr(message, field.name))
+
+
+def _all_facts(message: Message) -> Iterator[Fact]:
+    """The single values, and the lists as one value each."""
+    yield from _facts(message)
+    for field, items in _lists(message):
+        if items:
+            yield _words(field.name), ", ".join(_item(field, item) for item in items)
 
 
 def _long_text(message: Any) -> tuple[str | bytes, str] | None:
@@ -125,7 +157,7 @@ def _facts(message: Any, prefix: str = "") -> Iterator[Fact]:
         if isinstance(value, Message) and not _is_plain(value):
             apart = own.isdisjoint(inner.name for inner in value.DESCRIPTOR.fields)
             yield from _facts(value, prefix if apart else f"{prefix}{_words(field.name)} ")
-        elif value != "":
+        elif value != "" and field.name not in _FOR_PROGRAMS:
             yield _fact(field, value, prefix)
 
 
@@ -146,7 +178,10 @@ def _items(field: FieldDescriptor, value: Any) -> Sequence[Any]:
 
 def _print_items(field: FieldDescriptor, items: Sequence[Any], *, most: int) -> None:
     shown = items[:most]
-    if shown and isinstance(shown[0], Message) and not _is_plain(shown[0]):
+    if shown and field.message_type is not None and field.message_type.full_name == _AUDIT_EVENT:
+        rows = [audit_events.cells(item) for item in shown]
+        print_table(audit_events.COLUMNS, rows, right=audit_events.RIGHT)
+    elif shown and isinstance(shown[0], Message) and not _is_plain(shown[0]):
         columns = shown[0].DESCRIPTOR.fields
         # A column without any value says nothing.
         used = [c for c in columns if any(_cell(c, item) for item in shown)]
@@ -172,10 +207,16 @@ _NUMBERS = (
 
 def _cell(column: FieldDescriptor, item: Message) -> str:
     if column.is_repeated:
-        return ", ".join(_item(column, value) for value in getattr(item, column.name))
+        values = getattr(item, column.name)
+        text = ", ".join(_item(column, value) for value in values)
+        # One long list would fold every line of the table; its length says enough.
+        return text if len(text) <= _LIST_IN_CELL else f"{len(values)}"
     if column.has_presence and not item.HasField(column.name):
         return ""
-    return _brief(_fact(column, getattr(item, column.name), "")[1])
+    text = _brief(_fact(column, getattr(item, column.name), "")[1])
+    is_time = column.message_type is not None and column.message_type.name == "Timestamp"
+    # Seconds would only make the table wider.
+    return text[:-3] if is_time else text
 
 
 def _heading(column: FieldDescriptor) -> str:
@@ -199,7 +240,7 @@ def _fact(field: Any, value: Any, prefix: str) -> Fact:
     if isinstance(value, Message):
         return name, _plain_text(value)
     if field.enum_type is not None:
-        return name, _enum_text(field.enum_type, value)
+        return name, enum_text(field.enum_type, value)
     if isinstance(value, int) and not isinstance(value, bool):
         return _measured(name, value)
     return name, _scalar_text(value)
@@ -224,7 +265,8 @@ def _scalar_text(value: Any) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _enum_text(enum: EnumDescriptor, value: int) -> str:
+def enum_text(enum: EnumDescriptor, value: int) -> str:
+    """A value of an enum in words."""
     known = enum.values_by_number.get(value)
     if known is None:
         return str(value)

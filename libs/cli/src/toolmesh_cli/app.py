@@ -11,6 +11,7 @@ import click
 
 from toolmesh_cli.connection import Session
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.suggestions import SuggestingGroup
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ _BUILT_IN = {
     "status": _BuiltIn("status", "Show every process: health, restarts, memory."),
     "logs": _BuiltIn("logs", "Show the logs of the mesh on this machine."),
     "token": _BuiltIn("token", "Print an access token."),
+    "sign-in": _BuiltIn("sign_in", "Sign in with a password."),
+    "sign-out": _BuiltIn("sign_out", "End the session that you signed in to."),
     "whoami": _BuiltIn("whoami", "Show who you are to the mesh and what you may do."),
     "push": _BuiltIn("push", "Push a folder of code to a workspace."),
     "tools": _BuiltIn("tools", "List the tools that you may call."),
@@ -34,30 +37,32 @@ _BUILT_IN = {
 }
 
 
-class MeshGroup(click.Group):
-    """Has the built-in commands, and one group for each service of the contract."""
+class MeshGroup(SuggestingGroup):
+    """Has the built-in commands, and the groups that the contract describes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The built-in commands in their own order, then the services by name."""
-        return [*_BUILT_IN, *_services()]
+        """The built-in commands in their own order, then the groups by name."""
+        return [*_BUILT_IN, *_groups()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Loads the command's module now."""
         if built_in := _BUILT_IN.get(cmd_name):
             return _load(built_in)
-        if cmd_name not in _services():
+        if cmd_name not in _groups():
             return None
-        from toolmesh_cli.derived import service_group
+        from toolmesh_cli.derived import command_group
 
-        return service_group(cmd_name)
+        return command_group(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists both kinds apart, without loading any."""
+        from toolmesh_cli.derived import group_help
+
         with formatter.section("Commands"):
             formatter.write_dl([(name, known.help) for name, known in _BUILT_IN.items()])
-        if services := _services():
-            with formatter.section("Services (toolmesh SERVICE --help lists their methods)"):
-                formatter.write_dl([(name, _service_help(name)) for name in services])
+        if names := _groups():
+            with formatter.section("More commands (toolmesh NAME --help lists them)"):
+                formatter.write_dl([(name, group_help(name)) for name in names])
 
 
 @click.group(cls=MeshGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,7 +74,7 @@ class MeshGroup(click.Group):
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="A file with an API key. Default: TOOLMESH_TOKEN, TOOLMESH_API_KEY, "
-    "TOOLMESH_API_KEY_FILE, else the local mesh's administrator.",
+    "TOOLMESH_API_KEY_FILE, else who signed in, else the local mesh's administrator.",
 )
 @click.pass_context
 def toolmesh(context: click.Context, url: str | None, api_key_file: Path | None) -> None:
@@ -135,14 +140,11 @@ def _load(built_in: _BuiltIn) -> click.Command:
     return importlib.import_module(f"toolmesh_cli.commands.{built_in.module}").command
 
 
-def _services() -> tuple[str, ...]:
-    """The services that have protos; none where the stubs were not generated."""
-    from toolmesh_cli.derived import known_services
+def _groups() -> tuple[str, ...]:
+    """The groups of the contract; none where the stubs were not generated."""
+    from toolmesh_cli.derived import groups
 
-    return known_services()
-
-
-def _service_help(name: str) -> str:
-    from toolmesh_cli.derived import service_help
-
-    return service_help(name)
+    try:
+        return tuple(groups())
+    except CliError:
+        return ()

@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.wording import point_in_time
 from toolmesh_client.by_descriptor import parse_arguments
 from toolmesh_contracts.contract import Method
 
@@ -18,7 +19,7 @@ _TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Messages that JSON writes as a string, and what that is.
 _STRING_MESSAGES = {
-    "google.protobuf.Timestamp": "time",
+    "google.protobuf.Timestamp": "time (2027-01-31, +30d, -1h)",
     "google.protobuf.Duration": "seconds",
     "google.protobuf.FieldMask": "fields",
 }
@@ -81,6 +82,8 @@ def _converted(field: FieldDescriptor, text: str) -> Any:
         return enum_choices(field.enum_type).get(kebab(text), text)
     if field.message_type is not None and field.message_type.name == "Duration":
         return text if text.endswith("s") else f"{text}s"
+    if field.message_type is not None and field.message_type.name == "Timestamp":
+        return point_in_time(text)
     convert = _SCALARS.get(field.type)
     return convert[1](text) if convert else text
 

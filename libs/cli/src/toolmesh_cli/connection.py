@@ -1,4 +1,4 @@
-"""Where the mesh is and who calls it: options, environment, then the mesh on this machine."""
+"""Where the mesh is and who calls it: options, environment, sign-in, then the local mesh."""
 
 import asyncio
 import os
@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.mesh.folder import DEFAULT_URL, local_mesh
+from toolmesh_cli.signed_in import SignedIn, SignedInFile
 
 if TYPE_CHECKING:
     import grpc.aio
 
 _CONNECT_SECONDS = 3.0
+_REFRESH_SECONDS = 10
 _PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 
 
@@ -49,13 +51,15 @@ class Session:
                 return Credential(value, name)
         if given := self.environ.get("TOOLMESH_API_KEY_FILE"):
             return Credential(_read_key(Path(given)), given)
-        return self._local_credential()
+        target = self.target()
+        if signed_in := SignedInFile(self.environ).get(target.url):
+            return SignedInCredential(origin=f"signed in as {signed_in.user}")
+        return self._local_credential(target)
 
-    def _local_credential(self) -> "Credential":
+    def _local_credential(self, target: "Target") -> "Credential":
         """The administrator's key of the mesh on this machine, which no other mesh gets to see."""
         folder = local_mesh(self.environ)
         state = folder.state() if folder else None
-        target = self.target()
         if folder and state and state.url == target.url and folder.admin_key_file.exists():
             return Credential(_read_key(folder.admin_key_file), str(folder.admin_key_file))
         if state is None and not (self.url or self.environ.get("TOOLMESH_URL")):
@@ -63,7 +67,8 @@ class Session:
         raise CliError(
             f"no credential for {target.url}",
             exit_code=ExitCode.DENIED,
-            hint="set TOOLMESH_API_KEY or TOOLMESH_TOKEN, or give --api-key-file FILE",
+            hint="sign in with `toolmesh sign-in USER`, set TOOLMESH_API_KEY or TOOLMESH_TOKEN, "
+            "or give --api-key-file FILE",
         )
 
 
@@ -137,9 +142,35 @@ class Credential:
         """Whether it can be exchanged for access tokens."""
         return self.value.startswith("tmk_")
 
-    async def __call__(self) -> str:
-        """The credential, as a channel's token source wants it."""
+    async def token(self, session: Session) -> str:
+        """What to send with a call."""
         return self.value
+
+
+@dataclass(frozen=True)
+class SignedInCredential(Credential):
+    """The session of who signed in; its tokens are refreshed when need be."""
+
+    value: str = field(default="", repr=False)
+    origin: str = ""
+
+    async def token(self, session: Session) -> str:
+        """An access token that is good for a while.
+
+        Raises:
+            CliError: the session has ended.
+        """
+        url = session.target().url
+        file = SignedInFile(session.environ)
+
+        async def refresh(known: SignedIn) -> SignedIn:
+            async with connected(session, anonymous=True) as channel:
+                return await _refresh(channel, known)
+
+        fresh = await file.fresh(url, refresh)
+        if fresh is None:
+            raise _session_ended()
+        return fresh.access_token
 
 
 @asynccontextmanager
@@ -161,8 +192,43 @@ async def connected(
     if target.is_loopback and _is_proxied(session.environ):
         _bypass_proxy(target.host)
     tls = grpc.ssl_channel_credentials() if target.secure else None
-    async with open_channel(target.address, token=credential, credentials=tls) as channel:
+
+    async def token() -> str:
+        return await credential.token(session) if credential else ""
+
+    source = token if credential else None
+    async with open_channel(target.address, token=source, credentials=tls) as channel:
         yield channel
+
+
+async def _refresh(channel: "grpc.aio.Channel", known: SignedIn) -> SignedIn:
+    import grpc
+    import grpc.aio
+
+    from toolmesh.identity.v1 import session_service_pb2 as pb
+    from toolmesh.identity.v1 import session_service_pb2_grpc
+
+    stub = session_service_pb2_grpc.SessionServiceStub(channel)
+    request = pb.RefreshSessionRequest(refresh_token=known.refresh_token)
+    try:
+        answer = await stub.RefreshSession(request, timeout=_REFRESH_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+            raise _session_ended() from None
+        raise
+    return known.refreshed(
+        access_token=answer.access_token,
+        refresh_token=answer.refresh_token,
+        expires_in_seconds=answer.expires_in.ToTimedelta().total_seconds(),
+    )
+
+
+def _session_ended() -> CliError:
+    return CliError(
+        "your session has ended",
+        exit_code=ExitCode.DENIED,
+        hint="sign in again with `toolmesh sign-in USER`, or forget it with `toolmesh sign-out`",
+    )
 
 
 def not_running(target: Target) -> CliError:

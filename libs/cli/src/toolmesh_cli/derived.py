@@ -1,21 +1,43 @@
-"""The commands that the contract describes: one group a service, one command a method."""
+"""The commands that the contract describes: a group for each noun, a command for each method."""
 
+import importlib
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import click
 from google.protobuf.descriptor import FieldDescriptor
 
-from toolmesh_cli.arguments import build_request, enum_choices, kebab, typed_value, value_kind
-from toolmesh_cli.calling import call_and_print
+from toolmesh_cli.arguments import build_request
+from toolmesh_cli.command_names import Groups, command_groups, proto_service
 from toolmesh_cli.connection import Session
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.parameters import (
+    Parameters,
+    has_workspace_default,
+    is_paged,
+    is_required,
+    rows_field,
+)
 from toolmesh_cli.pushed import pushed_workspace
+from toolmesh_cli.suggestions import SuggestingGroup
 from toolmesh_contracts.contract import Contract, Method
-from toolmesh_contracts.field_rules import rules_of
 
-# Options that every command has.
-_RESERVED = ("json", "help")
+# Commands that stand in no group.
+BUILT_IN: Final = (
+    *("up", "down", "status", "logs", "token", "whoami", "sign-in", "sign-out"),
+    *("push", "tools", "call"),
+)
+# Commands in a group that do more than one call: the module and the function that makes it.
+_WRITTEN: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        ("audit", "tail"): "audit_tail:tail_command",
+        ("audit", "verify"): "audit_verify:verify_command",
+        ("roles", "assign"): "roles_assign:assign_command",
+        ("roles", "withdraw"): "roles_assign:withdraw_command",
+    }
+)
 
 
 @cache
@@ -33,95 +55,82 @@ def contract() -> Contract:
         ) from error
 
 
-def known_services() -> tuple[str, ...]:
-    """The services with at least one method that can be called from a command line."""
-    try:
-        methods = contract().methods
-    except CliError:
-        return ()
-    return tuple(sorted({method.service for method in methods if not method.client_streaming}))
+@cache
+def groups() -> Groups:
+    """The methods that can be called from a command line, by group and by command.
+
+    Raises:
+        CliError: the stubs were not generated.
+    """
+    return command_groups(contract().methods, taken=BUILT_IN)
 
 
-def service_help(service: str) -> str:
-    """The first sentences of the comments of a service's proto services."""
-    services = {_proto_service(m): None for m in contract().methods if m.service == service}
-    comments = (contract().comments.of(name) for name in services)
+def group_help(name: str) -> str:
+    """The first sentences of the comments of a group's proto services."""
+    comments = _comments(name)
     return " ".join(
         comment.partition("\n")[0].split(". ")[0].rstrip(".") + "." for comment in comments
     )
 
 
-class _ServiceGroup(click.Group):
-    """Takes a command's name also without the service's own: `audit verify` is `verify-audit`."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or the only one that it is short for."""
-        found = super().get_command(ctx, cmd_name)
-        meant = [name for name in self.commands if _short(name, str(self.name)) == cmd_name]
-        return self.commands[meant[0]] if found is None and len(meant) == 1 else found
-
-
-def _short(name: str, service: str) -> str:
-    return "-".join(word for word in name.split("-") if word not in (service, f"{service}s"))
-
-
-def service_group(service: str) -> click.Group:
-    """The commands of one service."""
-    comments = {
-        _proto_service(m): contract().comments.of(_proto_service(m))
-        for m in contract().methods
-        if m.service == service
-    }
-    group = _ServiceGroup(name=service, help="\n\n".join(comments.values()))
-    for name, method in method_names(service).items():
-        group.add_command(method_command(name, method))
+def command_group(name: str) -> click.Group:
+    """The commands of one group."""
+    group = SuggestingGroup(name=name, help="\n\n".join(_comments(name)))
+    for command, method in groups()[name].items():
+        group.add_command(method_command(command, method))
+    for (owner, command), place in _WRITTEN.items():
+        if owner == name:
+            module, _, member = place.partition(":")
+            written = importlib.import_module(f"toolmesh_cli.commands.{module}")
+            group.add_command(getattr(written, member)(), command)
     return group
 
 
-def method_names(service: str) -> dict[str, Method]:
-    """What is typed for each method of a service that takes one request.
-
-    The method's name; the proto service's name comes before it where two would be the same.
-    """
-    names: dict[str, Method] = {}
-    for method in contract().methods:
-        if method.service != service or method.client_streaming:
-            continue
-        name = kebab(method.name)
-        if name in names:
-            owner = _proto_service(method).rpartition(".")[2].removesuffix("Service")
-            name = f"{kebab(owner)}-{name}"
-        names[name] = method
-    return names
+def _comments(group: str) -> list[str]:
+    services = dict.fromkeys(proto_service(method) for method in groups()[group].values())
+    return [contract().comments.of(service) for service in services]
 
 
 def method_command(name: str, method: Method) -> click.Command:
-    """The command that calls one method; its options are the request's fields."""
-    options = {_parameter(field): field for field in method.input.fields}
+    """The command that calls one method; its words and options are the request's fields."""
+    parameters = Parameters(method, field_helps(method))
 
     def callback(**values: Any) -> None:
-        as_json = values.pop("json")
-        arguments = {
-            options[parameter].name: _argument(options[parameter], value)
-            for parameter, value in values.items()
-            if value is not None and value != ()
-        }
+        from toolmesh_cli import calling
+
+        as_json, limit = values.pop("json"), values.pop("limit", None)
         session: Session = click.get_current_context().obj
+        if rows_field(method) is not None:
+            calling.send_rows(session, method, parameters.rows(values), as_json=as_json)
+            return
+        arguments = parameters.arguments(values)
         if method.tool is not None:
             _fill_workspace(method, arguments, session)
         request = build_request(method, arguments)
-        call_and_print(session, method, request, as_json=as_json)
+        calling.call_and_print(session, method, request, as_json=as_json, limit=limit)
 
-    parameters: list[click.Parameter] = [
-        _option(method, field, parameter) for parameter, field in options.items()
-    ]
-    parameters.append(click.Option(["--json"], is_flag=True, help="Print the answer as JSON."))
+    known = list(parameters.click_parameters())
+    if is_paged(method):
+        known.append(limit_option())
+    known.append(click.Option(["--json"], is_flag=True, help="Print the answer as JSON."))
     return click.Command(
         name,
-        params=parameters,
+        params=known,
         callback=callback,
         help=_help(method),
         short_help=method.comment.partition(". ")[0].rstrip("."),
+    )
+
+
+def limit_option() -> click.Option:
+    """How many items of a list are shown."""
+    return click.Option(
+        ["--limit"],
+        type=click.IntRange(min=0),
+        default=50,
+        show_default="50",
+        metavar="N",
+        help="How many to show at most; 0: all.",
     )
 
 
@@ -133,39 +142,16 @@ def _help(method: Method) -> str:
     return "\n\n".join(lines)
 
 
-def _option(method: Method, field: FieldDescriptor, parameter: str) -> click.Option:
-    flag = f"--{parameter.replace('_', '-')}"
-    rules = rules_of(field)
-    required = bool(rules and (rules.required or rules.min_items))
-    help_text = contract().comments.of(field.full_name).replace("\n\n", " ")
-    shared: dict[str, Any] = {"help": help_text, "required": required}
-    if _has_workspace_default(method, field):
-        shared |= {
-            "required": False,
-            "help": f"{help_text} Default: the one that this folder was last pushed to.",
-        }
-    if field.type == FieldDescriptor.TYPE_BOOL and not field.is_repeated:
-        return click.Option([f"{flag}/--no-{flag[2:]}"], default=None, **shared)
-    if field.enum_type is not None:
-        kind: Any = click.Choice(list(enum_choices(field.enum_type)), case_sensitive=False)
-        return click.Option([flag, parameter], type=kind, multiple=field.is_repeated, **shared)
-    return click.Option(
-        [flag, parameter],
-        type=str,
-        multiple=field.is_repeated and not _is_map(field),
-        metavar=value_kind(field).upper().replace(" ", "-"),
-        **shared,
-    )
+def field_helps(method: Method) -> dict[str, str]:
+    """What the proto says of each field of a method's request."""
+    return {field.name: _field_help(method, field) for field in method.input.fields}
 
 
-def _argument(field: FieldDescriptor, value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [typed_value(field, item) for item in value]
-    return value if isinstance(value, bool) else typed_value(field, value)
-
-
-def _has_workspace_default(method: Method, field: FieldDescriptor) -> bool:
-    return method.tool is not None and field.name == "workspace"
+def _field_help(method: Method, field: FieldDescriptor) -> str:
+    text = contract().comments.of(field.full_name).replace("\n\n", " ")
+    if has_workspace_default(method, field):
+        return f"{text} Default: the one that this folder was last pushed to."
+    return text
 
 
 def _fill_workspace(method: Method, arguments: dict[str, Any], session: Session) -> None:
@@ -176,23 +162,9 @@ def _fill_workspace(method: Method, arguments: dict[str, Any], session: Session)
     known = pushed_workspace(session.target().url, environ=session.environ)
     if known is not None:
         arguments["workspace"] = known
-        return
-    rules = rules_of(field)
-    if rules is not None and rules.required:
+    elif is_required(field):
         raise CliError(
             "missing option '--workspace', and this folder was not pushed yet",
             exit_code=ExitCode.USAGE,
             hint="push it with `toolmesh push`, or name a workspace",
         )
-
-
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
-
-
-def _parameter(field: FieldDescriptor) -> str:
-    return f"{field.name}_field" if field.name in _RESERVED else field.name
-
-
-def _proto_service(method: Method) -> str:
-    return method.path.strip("/").partition("/")[0]

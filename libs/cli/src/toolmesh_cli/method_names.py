@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from toolmesh_cli.arguments import kebab
-from toolmesh_cli.derived import contract
+from toolmesh_cli.derived import contract, groups
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_contracts.contract import Method
 
 
 def find_method(name: str) -> Method:
-    """The method of that name: a tool's, a method's, `service.method`, or a gRPC path.
+    """The method of that name: a tool's, a method's, `group.command`, or a gRPC path.
 
     Raises:
         CliError: there is none, or there are several.
@@ -20,6 +20,11 @@ def find_method(name: str) -> Method:
     for method in contract().methods:
         for known in _names(method):
             by_name.setdefault(known, []).append(method)
+    for group, commands in groups().items():
+        for command, method in commands.items():
+            same = by_name.setdefault(f"{group}.{command}", [])
+            if method not in same:
+                same.append(method)
     found = by_name.get(wanted) or by_name.get(_loose(wanted), [])
     if len(found) == 1:
         return found[0]
@@ -27,7 +32,7 @@ def find_method(name: str) -> Method:
         paths = ", ".join(method.path for method in found)
         raise CliError(f"{name!r} could be any of {paths}", exit_code=ExitCode.USAGE)
     close = get_close_matches(wanted, by_name, n=1)
-    hint = f"did you mean {close[0]}?" if close else "`toolmesh --help` lists the services"
+    hint = f"did you mean {close[0]}?" if close else "`toolmesh --help` lists the commands"
     raise CliError(f"no method or tool {name!r}", exit_code=ExitCode.USAGE, hint=hint)
 
 

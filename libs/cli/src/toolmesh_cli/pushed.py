@@ -33,10 +33,15 @@ def remember_push(url: str, folder: Path, workspace: str, *, environ: Mapping[st
         draft.replace(file)
 
 
-def _file(environ: Mapping[str, str]) -> Path:
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Where the command remembers things between calls."""
     given = environ.get("XDG_STATE_HOME", "")
     state = Path(given) if os.path.isabs(given) else Path.home() / ".local" / "state"
-    return state / "toolmesh" / _FILE
+    return state / "toolmesh"
+
+
+def _file(environ: Mapping[str, str]) -> Path:
+    return state_folder(environ) / _FILE
 
 
 def _read(file: Path) -> _Known:

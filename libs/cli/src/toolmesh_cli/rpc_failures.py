@@ -28,7 +28,8 @@ _EXIT_CODES = {
     _Code.DEADLINE_EXCEEDED: ExitCode.DEADLINE,
 }
 _HINTS = {
-    _Code.UNAUTHENTICATED: "check the credential: TOOLMESH_API_KEY, TOOLMESH_TOKEN, --api-key-file",
+    _Code.UNAUTHENTICATED: "sign in with `toolmesh sign-in USER`, or check TOOLMESH_API_KEY, "
+    "TOOLMESH_TOKEN, --api-key-file",
     _Code.PERMISSION_DENIED: "`toolmesh whoami` shows the scopes that your credential holds",
     _Code.UNAVAILABLE: "`toolmesh status` shows which service does not answer",
     _Code.DEADLINE_EXCEEDED: "try again; `toolmesh status` shows whether the mesh is well",

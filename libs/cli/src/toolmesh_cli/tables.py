@@ -38,12 +38,12 @@ def print_table(
     click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
-    """Prints names and values in two columns."""
+def print_pairs(pairs: Sequence[tuple[str, str]], *, err: bool = False) -> None:
+    """Prints names and values in two columns, to stdout or to stderr."""
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
         head = click.style(name.ljust(width), dim=True)
-        click.echo(f"{head}  {value}")
+        click.echo(f"{head}  {value}", err=err)
 
 
 def _natural_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

@@ -1,7 +1,10 @@
 """Numbers and times as people read them."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
 
+_DISTANCE = re.compile(r"([+-])([0-9]{1,6})([smhdw])")
+_LETTERS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -42,3 +45,18 @@ def until(time: datetime) -> str:
     """How far away a time is: `in 14 min`, `3 h ago`."""
     seconds = (time - datetime.now(tz=time.tzinfo)).total_seconds()
     return f"in {span(seconds)}" if seconds >= 0 else f"{span(-seconds)} ago"
+
+
+def point_in_time(text: str) -> str:
+    """A time as it was typed, in RFC 3339: `+30d` and `-1h` count from now; dates are local ones.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if found := _DISTANCE.fullmatch(text):
+        sign, count, letter = found.groups()
+        distance = timedelta(**{_LETTERS[letter]: int(count)})
+        time = datetime.now(tz=UTC) + (distance if sign == "+" else -distance)
+    else:
+        time = datetime.fromisoformat(text).astimezone(UTC)
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")

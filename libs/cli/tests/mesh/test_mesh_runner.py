@@ -121,7 +121,7 @@ def test_tokens_and_who_they_are(
     assert toolmesh("token", "--scope", "no:read").code == ExitCode.DENIED
     monkeypatch.setenv("TOOLMESH_TOKEN", ran.out.strip())
     assert json.loads(toolmesh("whoami", "--json").out)["scopes"] == ["repomap:read"]
-    assert toolmesh("workspace", "list-workspaces").code == ExitCode.DENIED
+    assert toolmesh("workspaces", "list").code == ExitCode.DENIED
     assert toolmesh("token").code == ExitCode.DENIED
     monkeypatch.setenv("TOOLMESH_TOKEN", "garbled")
     assert toolmesh("whoami").code == ExitCode.DENIED
@@ -151,7 +151,7 @@ def test_a_folder_is_pushed_once_and_mapped(
     )
     assert answer["snapshot"] == second["snapshot"]
     assert toolmesh("repomap", "map", "--max-tokens=-1").code == ExitCode.INVALID
-    toolmesh("workspace", "delete-workspace", "--workspace", first["workspace"])
+    toolmesh("workspaces", "delete", first["workspace"])
     lost = toolmesh("push")
     assert lost.code == ExitCode.OK
     assert f"{first['workspace']} is gone" in lost.err
@@ -163,11 +163,9 @@ def test_other_answers(toolmesh: Callable[..., Any]) -> None:
     assert "repomap_map" in toolmesh("tools").out
     assert json.loads(toolmesh("tools", "--json").out)["tools"][0]["inputSchema"]
     assert json.loads(toolmesh("catalog", "get-open-api").out)["openapi"].startswith("3.1")
-    made = toolmesh("workspace", "create-workspace", "--display-name", "empty", "--json")
+    made = toolmesh("workspaces", "create", "--display-name", "empty", "--json")
     workspace = json.loads(made.out)["workspace"]["id"]
-    assert (
-        toolmesh("workspace", "get-manifest", "--workspace", workspace).code == ExitCode.NOT_FOUND
-    )
+    assert toolmesh("workspaces", "get-manifest", workspace).code == ExitCode.NOT_FOUND
     assert toolmesh("push", "--workspace", "unknown").code == ExitCode.NOT_FOUND
 
 
@@ -200,10 +198,7 @@ def test_a_lost_supervisor_is_replaced(small_checkout: Path, toolmesh: Callable[
     """What a killed supervisord left is noticed by `status` and ended by `up`; data survives."""
     port = str(free_port())
     assert toolmesh("up", "--port", port).code == ExitCode.OK
-    assert (
-        toolmesh("identity", "create-api-key", "--display-name", "kept", "--roles", "viewer").code
-        == 0
-    )
+    assert toolmesh("keys", "create", "--display-name", "kept", "--roles", "viewer").code == 0
     processes = json.loads(toolmesh("status", "--json").out)["processes"]
     pids = [process["pid"] for process in processes]
     os.kill(process_of(toolmesh, "supervisord")["pid"], signal.SIGKILL)
@@ -214,7 +209,7 @@ def test_a_lost_supervisor_is_replaced(small_checkout: Path, toolmesh: Callable[
     assert again.code == ExitCode.OK
     assert "that a mesh had left behind" in again.out
     assert [pid for pid in pids if _is_alive(pid)] == []
-    assert "kept" in toolmesh("identity", "list-api-keys").out
+    assert "kept" in toolmesh("keys", "list").out
 
 
 def test_a_service_that_cannot_start_stops_the_start(

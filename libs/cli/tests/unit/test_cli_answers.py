@@ -6,6 +6,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from toolmesh.audit.v1 import audit_event_pb2, audit_service_pb2
 from toolmesh.catalog.v1 import catalog_service_pb2, status_pb2, status_service_pb2
 from toolmesh.identity.v1 import api_key_pb2, api_key_service_pb2
 from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2
@@ -66,11 +67,61 @@ def test_enums_and_times_are_words(capfd: pytest.CaptureFixture[str]) -> None:
 def test_single_values_are_pairs(capfd: pytest.CaptureFixture[str]) -> None:
     """A nested message's fields stand for themselves, short lists are in line."""
     key = api_key_pb2.ApiKey(id="k", roles=["a", "b"], create_time=Timestamp(seconds=1))
-    print_answer(api_key_service_pb2.CreateApiKeyResponse(api_key=key, key="tmk_k_s"))
+    print_answer(api_key_service_pb2.RevokeApiKeyResponse(api_key=key))
     lines = dict(line.split(None, 1) for line in capfd.readouterr().out.splitlines())
     assert lines["id"] == "k"
     assert lines["roles"] == "a, b"
-    assert lines["key"] == "tmk_k_s"
+
+
+def test_a_secret_goes_to_stdout_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """`> key.txt` keeps the key; what it is and the warning are for the person."""
+    key = api_key_pb2.ApiKey(id="k", roles=["a", "b"])
+    print_answer(api_key_service_pb2.CreateApiKeyResponse(api_key=key, key="tmk_k_s"))
+    shown = capfd.readouterr()
+    assert shown.out == "tmk_k_s\n"
+    assert "not shown again" in shown.err
+    assert "a, b" in shown.err
+    assert "tmk_k_s" not in shown.err
+
+
+def test_a_long_list_in_a_table_is_its_length(capfd: pytest.CaptureFixture[str]) -> None:
+    """Twenty scopes in a cell would fold every line of the table."""
+    scopes = [f"service{number}:read" for number in range(20)]
+    keys = [api_key_pb2.ApiKey(id="k", scopes=scopes), api_key_pb2.ApiKey(id="l", scopes=["a:b"])]
+    print_answer(api_key_service_pb2.ListApiKeysResponse(api_keys=keys, next_page_token="x"))
+    head, *rows = capfd.readouterr().out.splitlines()
+    assert head.split()[:2] == ["ID", "SCOPES"]
+    assert [row.split()[:2] for row in rows] == [["k", "20"], ["l", "a:b"]]
+
+
+def test_an_audit_event_is_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """Calls and changes share the columns, and a refusal says why."""
+    call = audit_event_pb2.AuditEvent(
+        sequence=7,
+        subject="ann",
+        outcome=audit_event_pb2.AUDIT_OUTCOME_DENIED,
+        call=audit_event_pb2.AuditedCall(
+            method="/toolmesh.x.v1.XService/Do",
+            side_effect="READ",
+            grpc_status="PERMISSION_DENIED",
+        ),
+    )
+    change = audit_event_pb2.AuditEvent(
+        sequence=6,
+        change=audit_event_pb2.AuditedChange(action="identity.user.create", target="bob"),
+    )
+    print_answer(audit_service_pb2.ListAuditEventsResponse(audit_events=[call, change]))
+    _, first, second = capfd.readouterr().out.splitlines()
+    assert first.split()[2:] == [
+        "7",
+        "ann",
+        "denied",
+        "x.v1.XService/Do",
+        "PERMISSION_DENIED",
+        "0",
+        "ms",
+    ]
+    assert second.split()[2:] == ["6", "-", "-", "identity.user.create", "bob"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +135,7 @@ def test_an_empty_answer_is_not_silence(
     capfd: pytest.CaptureFixture[str], message: object, word: str
 ) -> None:
     """A person hears that it worked, a pipe gets nothing."""
-    print_answer(message)  # ty: ignore[invalid-argument-type]
+    print_answer(message)
     shown = capfd.readouterr()
     assert (shown.out, shown.err.strip()) == ("", word)
 

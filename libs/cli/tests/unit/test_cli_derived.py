@@ -1,50 +1,104 @@
 """Commands come from the contract."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
 import pytest
 
-from toolmesh_cli.derived import (
-    contract,
-    known_services,
-    method_command,
-    method_names,
-    service_group,
-)
+from toolmesh_cli.arguments import kebab
+from toolmesh_cli.command_names import command_groups
+from toolmesh_cli.derived import BUILT_IN, command_group, contract, groups, method_command
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.method_names import find_method
 from toolmesh_cli.pushed import remember_push
+from toolmesh_cli.secrets import is_secret
 
 MAP = "/toolmesh.repomap.v1.RepomapService/Map"
 
 
 def test_every_method_with_one_request_is_a_command() -> None:
     """Each has exactly one command; those that take a stream have none."""
-    names = [(s, name) for s in known_services() for name in method_names(s)]
-    callable_methods = [m for m in contract().methods if not m.client_streaming]
-    assert len(set(names)) == len(names) == len(callable_methods)
-    assert ("repomap", "map") in names
-    assert ("identity", "who-am-i") in names
-    assert ("workspace", "push") not in names
+    shown = [method.path for commands in groups().values() for method in commands.values()]
+    named = {
+        m.path
+        for m in contract().methods
+        if not m.client_streaming and kebab(m.name) not in BUILT_IN
+    }
+    assert len(shown) == len(set(shown))
+    assert set(shown) == named
+    assert "sign-in" not in groups()["sessions"]
 
 
 @pytest.mark.parametrize(
-    ("service", "short", "name"),
+    ("group", "command", "method"),
     [
-        ("audit", "verify", "verify-audit"),
-        ("audit", "list-events", "list-audit-events"),
-        ("workspace", "list", "list-workspaces"),
-        ("workspace", "list-workspaces", "list-workspaces"),
-        ("workspace", "nosuch", None),
+        ("users", "list", "UserService/ListUsers"),
+        ("users", "set-password", "UserService/SetPassword"),
+        ("keys", "rotate", "ApiKeyService/RotateApiKey"),
+        ("sessions", "end", "SessionService/EndSession"),
+        ("workspaces", "get-manifest", "WorkspaceService/GetManifest"),
+        ("audit", "list", "AuditService/ListAuditEvents"),
+        ("audit", "anchors", "AuditService/ListAuditAnchors"),
+        ("audit", "verify", "AuditService/VerifyAudit"),
+        ("catalog", "list", "CatalogService/ListTools"),
+        ("catalog", "get-status", "StatusService/GetStatus"),
+        ("identity", "exchange-token", "TokenService/ExchangeToken"),
+        ("repomap", "map", "RepomapService/Map"),
     ],
 )
-def test_the_services_own_name_may_be_left_out(service: str, short: str, name: str | None) -> None:
-    """Who typed the service once need not type it twice."""
-    group = service_group(service)
-    command = group.get_command(click.Context(group), short)
-    assert (command and command.name) == name
+def test_a_command_is_a_noun_and_what_is_done_to_it(group: str, command: str, method: str) -> None:
+    """The noun is what a proto service lists, else the deployable; the rest is not said twice."""
+    assert groups()[group][command].path.endswith(method)
+
+
+def test_services_of_one_noun_keep_their_whole_names() -> None:
+    """Where two would be the same group, or a built-in command is, all words are typed."""
+    lists = {m.name: m for m in contract().methods if m.name in ("ListApiKeys", "ListUsers")}
+    other = replace(
+        lists["ListApiKeys"],
+        name="ListSigningKeys",
+        path="/toolmesh.x.v1.SigningKeyService/ListSigningKeys",
+    )
+    assert list(command_groups([lists["ListApiKeys"], other])) == ["api-keys", "signing-keys"]
+    assert list(command_groups([lists["ListApiKeys"]], taken=["keys"])) == ["api-keys"]
+
+
+def test_two_methods_of_one_short_name_are_both_there() -> None:
+    """The second one is called by its whole name."""
+    map_ = contract().by_path[MAP]
+    other = replace(map_, name="MapRepomap", path="/toolmesh.repomap.v1.RepomapService/MapRepomap")
+    commands = command_groups([map_, other])["repomap"]
+    assert {name: method.name for name, method in commands.items()} == {
+        "map": "Map",
+        "map-repomap": "MapRepomap",
+    }
+
+
+def test_the_id_is_a_word_and_not_an_option() -> None:
+    """What the HTTP path names, and the id of something new, is typed without a flag."""
+    for command in ("get", "create", "delete", "set-password"):
+        made = method_command(command, groups()["users"][command])
+        assert [p.name for p in made.params if isinstance(p, click.Argument)] == ["id"]
+    assert not any(
+        isinstance(p, click.Argument) for p in method_command("m", contract().by_path[MAP]).params
+    )
+
+
+def test_no_secret_has_an_option_for_its_value() -> None:
+    """A command line can be read by others: passwords are asked for."""
+    for commands in groups().values():
+        for name, method in commands.items():
+            secret = {field.name for field in method.input.fields if is_secret(field)}
+            for option in method_command(name, method).params:
+                assert option.name not in secret or option.is_flag  # ty: ignore[missing-attribute]
+
+
+def test_pages_are_not_a_persons_matter() -> None:
+    """A list has `--limit`, and neither a page's size nor its token."""
+    names = {p.name for p in method_command("list", groups()["users"]["list"]).params}
+    assert names == {"limit", "json"}
 
 
 def test_options_are_the_requests_fields() -> None:
@@ -60,9 +114,8 @@ def test_options_are_the_requests_fields() -> None:
 
 def test_required_fields_are_required_options() -> None:
     """A rule in the proto is a rule of the command; a tool's workspace has a default instead."""
-    path = "/toolmesh.workspace.v1.WorkspaceService/DeleteWorkspace"
-    deletion = method_command("delete-workspace", contract().by_path[path])
-    assert next(option for option in deletion.params if option.name == "workspace").required
+    creation = method_command("create", groups()["keys"]["create"])
+    assert next(option for option in creation.params if option.name == "roles").required
     drawing = method_command("map", contract().by_path[MAP])
     assert not next(option for option in drawing.params if option.name == "workspace").required
 
@@ -79,9 +132,9 @@ def test_help_needs_no_mesh(toolmesh: Callable[..., Any], arguments: tuple[str, 
 
 def test_help_of_every_command_is_shown(toolmesh: Callable[..., Any]) -> None:
     """No command's help fails."""
-    built_in = ("up", "down", "status", "logs", "token", "whoami", "push", "tools", "call")
-    derived = [(service, name) for service in known_services() for name in method_names(service)]
-    for words in (*((name,) for name in built_in), *derived):
+    derived = [(name, command) for name in groups() for command in command_group(name).commands]
+    assert ("audit", "tail") in derived
+    for words in (*((name,) for name in BUILT_IN), *derived):
         ran = toolmesh(*words, "--help")
         assert (words, ran.code) == (words, 0)
         assert ran.out.startswith("Usage: toolmesh")
@@ -90,10 +143,16 @@ def test_help_of_every_command_is_shown(toolmesh: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nope",), "No such command 'nope'"),
-        (("repomap", "nope"), "No such command 'nope'"),
+        (("nope",), "no command 'nope'"),
+        (("repomap", "nope"), "no command 'nope'"),
+        (("usres", "list"), "did you mean `toolmesh users`"),
+        (("users", "lst"), "did you mean `toolmesh users list`"),
+        (("identity", "list-users"), "did you mean `toolmesh users list`"),
+        (("users", "provision"), "Missing option '--file'"),
+        (("keys", "create", "--display-name", "x"), "Missing option '--roles'"),
+        (("audit", "list", "--start-time", "soon"), "+30d"),
         (("repomap", "map", "--nope"), "No such option"),
-        (("workspace", "get-workspace"), "Missing option '--workspace'"),
+        (("workspaces", "get"), "Missing argument 'WORKSPACE'"),
         (("repomap", "map", "--max-tokens", "x", "--workspace", "w"), "integer is needed"),
         (("push", "--workspace", "a", "--new"), "exclude each other"),
         (("call", "nope"), "no method or tool 'nope'"),
@@ -145,6 +204,11 @@ def test_a_pushed_folder_is_the_tools_workspace(
 def test_a_method_is_found_by_any_of_its_names(name: str) -> None:
     """Tool names, short names and gRPC paths all lead to the method."""
     assert find_method(name).path == MAP
+
+
+def test_a_method_is_found_by_its_command() -> None:
+    """What is typed as two words leads to it as well."""
+    assert find_method("keys.rotate").name == "RotateApiKey"
 
 
 def test_an_unknown_method_gets_a_guess() -> None:

@@ -123,7 +123,7 @@ def _no_workspace(workspace: str) -> CliError:
     return CliError(
         f"no workspace {workspace!r} that you may push to",
         exit_code=ExitCode.NOT_FOUND,
-        hint="`toolmesh workspace list-workspaces` lists yours",
+        hint="`toolmesh workspaces list` lists yours",
     )
 
 

@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from toolmesh_cli.answers import print_json
-from toolmesh_cli.connection import Session, connected
+from toolmesh_cli.connection import Session, SignedInCredential, connected
 from toolmesh_cli.failures import CliError, ExitCode
 
 
@@ -16,16 +16,20 @@ from toolmesh_cli.failures import CliError, ExitCode
 def command(session: Session, scopes: tuple[str, ...], as_json: bool) -> None:
     """Print an access token, good for some minutes: TOKEN=$(toolmesh token)
 
-    It is made from your API key and holds all scopes of the key, or those given with --scope.
+    It is made from your API key and holds all scopes of the key, or those given with --scope. Who
+    signed in gets the token of the session.
     """
     asyncio.run(_print_token(session, scopes, as_json))
 
 
 async def _print_token(session: Session, scopes: tuple[str, ...], as_json: bool) -> None:
     credential = session.credential()
+    if isinstance(credential, SignedInCredential) and not scopes and not as_json:
+        click.echo(await credential.token(session))
+        return
     if not credential.is_api_key:
         raise CliError(
-            f"{credential.origin} holds no API key, and only from one can a token be made",
+            f"no API key ({credential.origin}), and only from one can such a token be made",
             exit_code=ExitCode.DENIED,
             hint="set TOOLMESH_API_KEY, or give --api-key-file FILE",
         )
