@@ -216,10 +216,21 @@ def _verified(token: str, claims: dict[str, Any]) -> _Verified:
         session=session,
         user=user,
         actor=str(act.get("sub", "")),
+        workspaces=_workspaces(claims),
         claims=claims,
     )
     marks = marks_of(session=session, user=user, roles=names)
     return _Verified(caller=caller, marks=marks, revision=int(revision))
+
+
+def _workspaces(claims: dict[str, Any]) -> frozenset[str] | None:
+    if "workspaces" not in claims:
+        return None
+    ids = claims["workspaces"]
+    # A claim that cannot be read must not widen what the token is good for.
+    if not isinstance(ids, list) or not all(isinstance(each, str) and each for each in ids):
+        raise _invalid()
+    return frozenset(ids)
 
 
 def _invalid() -> TokenInvalid:

@@ -16,6 +16,8 @@ class Caller:
         session: what the token hangs on, such as `key:<id>` or `session:<id>`.
         user: the random id of the user that it belongs to; empty: to none that identity knows.
         actor: who acts for the subject; empty: the subject itself.
+        workspaces: the ids of the workspaces that the token is good for; None: all that the subject
+            may see.
         claims: everything that the token says.
     """
 
@@ -27,6 +29,7 @@ class Caller:
     session: str = ""
     user: str = ""
     actor: str = ""
+    workspaces: frozenset[str] | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 

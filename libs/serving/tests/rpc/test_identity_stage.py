@@ -106,6 +106,12 @@ def doubled_header(signer: Any) -> str:
     return signed(signer, header, json.dumps(signer.claims()))
 
 
+def with_null_workspaces(signer: Any) -> str:
+    """A token whose claim is there and says nothing, which must not mean everything."""
+    claims = signer.claims() | {"workspaces": None}
+    return jwt.encode(claims, signer.private, algorithm="ES256", headers={"kid": signer.kid})
+
+
 LONG_NUMBER = '{"kid": ' + "9" * 5000 + "}"
 
 BAD_TOKENS: dict[str, Any] = {
@@ -152,6 +158,13 @@ BAD_TOKENS: dict[str, Any] = {
     "a subject that is no text": lambda signer: signer.token(sub=7),
     "scopes that are a list": lambda signer: signer.token(scope=["parrot:use"]),
     "roles that are text": lambda signer: signer.token(roles="admin"),
+    "workspaces that are null": with_null_workspaces,
+    "workspaces that are text": lambda signer: signer.token(workspaces="one"),
+    "workspaces that are a map": lambda signer: signer.token(workspaces={"one": True}),
+    "workspaces that are a number": lambda signer: signer.token(workspaces=0),
+    "a workspace that is no text": lambda signer: signer.token(workspaces=["one", 2]),
+    "a workspace without an id": lambda signer: signer.token(workspaces=["one", ""]),
+    "a list of lists of workspaces": lambda signer: signer.token(workspaces=[["one"]]),
     "a time that is no number": lambda signer: signer.token(exp="soon"),
     "too long": lambda signer: signer.token() + "A" * 9000,
     **{

@@ -151,3 +151,15 @@ async def test_no_more_tokens_are_remembered_than_fit(
     await checked.verify(tokens[2])
 
     assert [checked.recall(token) is not None for token in tokens] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("claim", "workspaces"), [(None, None), ([], set()), (["one", "two", "one"], {"one", "two"})]
+)
+async def test_a_token_may_be_good_for_certain_workspaces_alone(
+    claim: list[str] | None, workspaces: set[str] | None, signer: Any
+) -> None:
+    """Without the claim it is good for all; an empty list is none."""
+    checked = verifier(KeySets(signer.key_set()))
+    caller = await checked.verify(signer.token(workspaces=claim))
+    assert caller.workspaces == workspaces
