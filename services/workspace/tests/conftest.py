@@ -23,7 +23,9 @@ from toolmesh_serving.redis_store import open_store
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.leases import Leases
 from toolmesh_workspace.push import Pushes
+from toolmesh_workspace.push_slots import PushSlots
 from toolmesh_workspace.records import Records
+from toolmesh_workspace.sharing import Sharing
 from toolmesh_workspace.snapshots import Snapshots
 from toolmesh_workspace.sweep import Sweeper
 from toolmesh_workspace.tar_upload import TarUploads
@@ -45,6 +47,7 @@ class Parts:
     pushes: Pushes
     uploads: TarUploads
     workspaces: Workspaces
+    sharing: Sharing
     spool: Path
 
 
@@ -71,19 +74,22 @@ def blobs(blob_folder: Path) -> BlobStore:
 def make_parts(redis_store: Any, blobs: BlobStore, tmp_path: Path) -> Callable[..., Parts]:
     """Makes the domain on the real stores, with limits of one's own."""
 
-    def make(limits: Limits = Limits()) -> Parts:  # noqa: B008 - frozen
+    def make(limits: Limits = Limits(), *, most_pushes: int = 8) -> Parts:  # noqa: B008 - frozen
         records, leases = Records(redis_store), Leases(redis_store)
         snapshots = Snapshots(records=records, blobs=blobs, cache=ManifestCache())
-        shared = {"records": records, "blobs": blobs, "snapshots": snapshots}
+        shared: dict[str, Any] = {"records": records, "blobs": blobs, "snapshots": snapshots}
+        slots = PushSlots(most=most_pushes, most_a_subject=2)
+        writing: dict[str, Any] = {"leases": leases, "slots": slots, "limits": limits, **shared}
         spool = tmp_path / "spool"
         spool.mkdir(exist_ok=True)
         return Parts(
             store=redis_store,
             leases=leases,
             sweeper=Sweeper(leases=leases, **shared),
-            pushes=Pushes(leases=leases, limits=limits, **shared),
-            uploads=TarUploads(leases=leases, limits=limits, spool_folder=spool, **shared),
+            pushes=Pushes(**writing),
+            uploads=TarUploads(spool_folder=spool, **writing),
             workspaces=Workspaces(**shared),
+            sharing=Sharing(records),
             spool=spool,
             **shared,
         )

@@ -8,7 +8,7 @@ from toolmesh_workspaces.refusals import ManifestError, Refusal
 
 
 class WorkspaceUnknown(ToolmeshError):
-    """No workspace of that id, or one of another owner; which of the two is not told."""
+    """No workspace of that id, or one that the caller may not see; which of the two is not told."""
 
     code = Code.NOT_FOUND
     reason = "WORKSPACE_UNKNOWN"
@@ -22,8 +22,61 @@ class WorkspaceUnknown(ToolmeshError):
         )
 
 
+class WorkspaceDeleted(WorkspaceUnknown):
+    """The record is gone, for everybody; callers are told what they always are."""
+
+
+class WorkspaceEmpty(ToolmeshError):
+    """The newest snapshot was asked for, and nothing was pushed yet."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "WORKSPACE_EMPTY"
+
+
+class AccessTooLow(ToolmeshError):
+    """The caller may see the workspace, but not do this with it."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "ACCESS_TOO_LOW"
+
+
+class DelegatedToken(ToolmeshError):
+    """What a delegated token asks for would outlive the delegation or leave its bounds."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "DELEGATED_TOKEN"
+
+
+class NotAdmin(ToolmeshError):
+    """What belongs to another subject is for administrators."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "NOT_ADMIN"
+
+
+class TooManyMembers(ToolmeshError):
+    """The workspace is shared with as many subjects as it can be."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "TOO_MANY_MEMBERS"
+
+
+class TooManyPushes(ToolmeshError):
+    """As many pushes run as the service takes, or as it takes of one subject."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_PUSHES"
+
+
+class PushIdle(ToolmeshError):
+    """The client of a push or an upload sent nothing for too long."""
+
+    code = Code.DEADLINE_EXCEEDED
+    reason = "PUSH_IDLE"
+
+
 class SnapshotUnknown(ToolmeshError):
-    """The workspace has no such snapshot, or none at all."""
+    """The workspace has no such snapshot, or not any more."""
 
     code = Code.NOT_FOUND
     reason = "SNAPSHOT_UNKNOWN"

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from toolmesh_workspace.access import Access, Requester
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.blob_writer import BlobAssembler, BlobWriter
 from toolmesh_workspace.errors import PushOrder, at_field, refusing_manifests
 from toolmesh_workspace.leases import Leases
-from toolmesh_workspace.records import Records, Workspace
+from toolmesh_workspace.push_slots import PushSlots, lively
+from toolmesh_workspace.records import Records
 from toolmesh_workspace.snapshots import Snapshots
+from toolmesh_workspace.workspace_record import Workspace
 from toolmesh_workspaces.builder import ManifestBuilder
 from toolmesh_workspaces.limits import Limits
 from toolmesh_workspaces.manifest import FileEntry, Manifest
@@ -48,6 +51,11 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """The push may begin."""
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """Contents that are asked for; `done` when no more will be."""
 
@@ -74,7 +82,7 @@ class Committed:
 
 Step: TypeAlias = Begin | Files | ManifestDone | Chunk | None
 """What the client says; None is a message without a step."""
-Event: TypeAlias = Missing | Received | Committed
+Event: TypeAlias = Accepted | Missing | Received | Committed
 
 
 class Pushes:
@@ -87,24 +95,35 @@ class Pushes:
         leases: Leases,
         blobs: BlobStore,
         snapshots: Snapshots,
+        slots: PushSlots,
         limits: Limits,
     ) -> None:
         self._records = records
         self._leases = leases
         self._blobs = blobs
         self._snapshots = snapshots
+        self._slots = slots
         self._limits = limits
 
-    async def push(self, steps: AsyncIterator[Step], *, owner: str) -> AsyncIterator[Event]:
+    async def push(self, steps: AsyncIterator[Step], *, by: Requester) -> AsyncIterator[Event]:
         """Run a push and yield what the client is to hear.
 
-        It raises WorkspaceUnknown, PushOrder, and what a manifest or a content is refused for, each
-        as soon as the step that is wrong has come.
+        It raises WorkspaceUnknown, AccessTooLow, TooManyPushes, PushIdle, PushOrder, and what a
+        manifest or a content is refused for, each as soon as the step that is wrong has come.
         """
+        steps = lively(steps)
         begin = await anext(steps, None)
         if not isinstance(begin, Begin):
             raise _order("begin", "comes first")
-        workspace = await self._records.get(begin.workspace, owner=owner)
+        workspace = await self._records.get(begin.workspace, by=by, needs=Access.WRITER)
+        with self._slots.slot(by.subject):
+            yield Accepted()
+            async for event in self._push_to(workspace, steps, by):
+                yield event
+
+    async def _push_to(
+        self, workspace: Workspace, steps: AsyncIterator[Step], by: Requester
+    ) -> AsyncIterator[Event]:
         manifest = await self._read_manifest(steps)
         async with self._leases.pushing(workspace.id):
             missing: dict[bytes, int] = {}
@@ -115,7 +134,7 @@ class Pushes:
             async with BlobWriter(self._blobs, workspace.id) as writer:
                 async for received in _receive(steps, BlobAssembler(missing), writer):
                     yield received
-            committed = await self._snapshots.commit(workspace, manifest)
+            committed = await self._snapshots.commit(workspace.id, manifest, by=by)
         yield Committed(committed, writer.blob_count, writer.size_bytes)
 
     async def _read_manifest(self, steps: AsyncIterator[Step]) -> Manifest:

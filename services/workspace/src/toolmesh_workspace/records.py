@@ -2,22 +2,34 @@
 
 Keys, the numbers in them being times:
 
-- `workspace:record:<id>`: the record, a hash
+- `workspace:record:<id>`: the record, a hash; its fields `member:<subject>` say READER or WRITER
 - `workspace:snapshots:<id>`: its snapshots by when they became the newest
-- `workspace:of:<owner>`: the ids of an owner's workspaces by when they were updated
+- `workspace:of:<subject>`: the ids of a subject's workspaces, own and shared, by when they were
+  updated
 - `workspace:deleted`, `workspace:unswept`: what the sweeper has to look at, by from when on
 
 Times are microseconds since the epoch by Redis's own clock, so replicas agree on them.
 """
 
+import asyncio
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
-from toolmesh_serving.redis_store import Store, reaching_store
-from toolmesh_workspace.errors import WorkspaceUnknown
+from toolmesh_serving.redis_store import Store, change, note, reaching_store
+from toolmesh_workspace.access import Access, Requester
+from toolmesh_workspace.errors import WorkspaceDeleted, WorkspaceUnknown
 from toolmesh_workspace.redis_time import MICROS, NOW
+from toolmesh_workspace.workspace_record import (
+    Workspace,
+    list_key,
+    read_record,
+    record_key,
+    workspace_of,
+)
 
 SNAPSHOTS_KEPT = 10
 # A tool that began to read a snapshot can go on with it for this long, whatever is pushed.
@@ -27,6 +39,7 @@ _ID_LENGTH = 6
 _SLUG_LENGTH = 40
 _DELETED = "workspace:deleted"
 _UNSWEPT = "workspace:unswept"
+_Result = TypeVar("_Result")
 
 _CREATE = (
     NOW
@@ -37,30 +50,6 @@ redis.call('HSET', KEYS[1], 'id', ARGV[1], 'display_name', ARGV[2], 'owner', ARG
   'create_time', string.format('%.0f', now), 'update_time', string.format('%.0f', now))
 redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
 return redis.call('HGETALL', KEYS[1])
-"""
-)
-_COMMIT = (
-    NOW
-    + """
-if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
-local stamp = string.format('%.0f', now)
-redis.call('HSET', KEYS[1], 'snapshot', ARGV[2], 'file_count', ARGV[3], 'size_bytes', ARGV[4],
-  'update_time', stamp)
-redis.call('ZADD', KEYS[2], stamp, ARGV[2])
-redis.call('ZADD', KEYS[3], stamp, ARGV[1])
-redis.call('ZADD', KEYS[4], 'NX', string.format('%.0f', now + ARGV[5]), ARGV[1])
-return redis.call('HGETALL', KEYS[1])
-"""
-)
-_DELETE = (
-    NOW
-    + """
-if redis.call('DEL', KEYS[1]) == 0 then return 0 end
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[3], ARGV[1])
-redis.call('ZREM', KEYS[4], ARGV[1])
-redis.call('ZADD', KEYS[5], string.format('%.0f', now + ARGV[2]), ARGV[1])
-return 1
 """
 )
 # A snapshot is kept while it is among the newest, and for the grace time after it fell out: that
@@ -82,23 +71,12 @@ return kept
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """A workspace's record. Times are microseconds since the epoch."""
-
-    id: str
-    display_name: str
-    owner: str
-    snapshot: str
-    file_count: int
-    size_bytes: int
-    create_time: int
-    update_time: int
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A place in an owner's list: right after the workspace of this update time and id."""
+    """A place in a subject's list: right after the workspace of this update time and id.
+
+    Lists go down; of equal times the ids stand in descending order, as Redis has them.
+    """
 
     update_time: int
     id: str
@@ -109,75 +87,106 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, *, display_name: str, owner: str) -> Workspace:
         """Make a workspace with an id of its own."""
         with reaching_store():
             while True:
                 name = _new_id(display_name)
-                keys = [_record_key(name), _owner_key(owner)]
+                keys = [record_key(name), list_key(owner)]
                 arguments = [name, display_name, owner]
                 made = await self._store.eval(_CREATE, len(keys), *keys, *arguments)
                 if made:
-                    return _workspace(_fields(made))
+                    return workspace_of(_fields(made))
 
-    async def get(self, workspace: str, *, owner: str) -> Workspace:
-        """Return an owner's workspace; it raises WorkspaceUnknown."""
+    async def get(
+        self, workspace: str, *, by: Requester, needs: Access = Access.READER
+    ) -> Workspace:
+        """Return a workspace; it raises WorkspaceUnknown, and AccessTooLow for less than needed."""
         with reaching_store():
-            fields: dict[str, str] = await self._store.hgetall(_record_key(workspace))
-        if not fields or fields["owner"] != owner:
+            record = await read_record(self._store, workspace)
+        if record is None:
             raise WorkspaceUnknown.of(workspace)
-        return _workspace(fields)
+        record.check(by, needs)
+        return record
 
     async def list(
-        self, *, owner: str, after: Position | None, count: int
+        self, *, of: Requester, after: Position | None, count: int
     ) -> tuple[Sequence[Workspace], Position | None]:
-        """Return a page of an owner's workspaces, last pushed first, and where the next one begins.
+        """Return a page of a list, last pushed first, and where the next one begins.
 
-        The page may be shorter than `count` when workspaces are deleted meanwhile.
+        The page may be shorter than `count` when workspaces are deleted or unshared meanwhile.
         """
         with reaching_store():
-            found = await self._ids(owner, after, count + 1)
-            async with self._store.pipeline(transaction=False) as reads:
-                for position in found[:count]:
-                    reads.hgetall(_record_key(position.id))
-                records: list[dict[str, str]] = await reads.execute()
+            if of.workspaces is not None:
+                return await self._list_among(of.workspaces, of, after, count)
+            found = await self._ids(of.subject, after, count + 1)
+            read = await self._read(position.id for position in found[:count])
         more = found[count - 1] if len(found) > count else None
-        return [_workspace(fields) for fields in records if fields], more
+        return [record for record in read if record.access_of(of)], more
+
+    async def change(
+        self, workspace: str, work: Callable[[Any, Workspace], Awaitable[_Result]]
+    ) -> _Result:
+        """Run `work` on a record as one transaction, again if another replica changed it meanwhile.
+
+        `work` gets the pipe of the transaction, and the record as it is read in it. It raises
+        WorkspaceDeleted when there is none.
+        """
+
+        async def with_record(pipe: Any) -> _Result:
+            record = await read_record(pipe, workspace)
+            if record is None:
+                raise WorkspaceDeleted.of(workspace)
+            return await work(pipe, record)
+
+        # Many at once in one process would make each other try again all the time.
+        async with self._turns.setdefault(workspace, asyncio.Lock()):
+            return await change(self._store, with_record, record_key(workspace))
 
     async def commit(
-        self, workspace: Workspace, *, snapshot: str, file_count: int, size_bytes: int
+        self, workspace: str, *, by: Requester, snapshot: str, file_count: int, size_bytes: int
     ) -> Workspace:
         """Make a snapshot the newest, and return the workspace as this commit left it.
 
-        It raises WorkspaceUnknown when the workspace is gone.
+        Whether the requester may push is checked again, as it may have changed since the push
+        began. It raises WorkspaceDeleted, WorkspaceUnknown and AccessTooLow.
         """
-        keys = [
-            _record_key(workspace.id),
-            _snapshots_key(workspace.id),
-            _owner_key(workspace.owner),
-            _UNSWEPT,
-        ]
-        arguments = [workspace.id, snapshot, file_count, size_bytes, GRACE_MICROS]
-        with reaching_store():
-            changed = await self._store.eval(_COMMIT, len(keys), *keys, *arguments)
-        if not changed:
-            raise WorkspaceUnknown.of(workspace.id)
-        return _workspace(_fields(changed))
 
-    async def delete(self, workspace: Workspace) -> None:
-        """Delete a record; it raises WorkspaceUnknown when it is gone. The sweeper is told."""
-        keys = [
-            _record_key(workspace.id),
-            _snapshots_key(workspace.id),
-            _owner_key(workspace.owner),
-            _UNSWEPT,
-            _DELETED,
-        ]
-        with reaching_store():
-            done = await self._store.eval(_DELETE, len(keys), *keys, workspace.id, GRACE_MICROS)
-        if not done:
-            raise WorkspaceUnknown.of(workspace.id)
+        async def work(pipe: Any, record: Workspace) -> Workspace:
+            record.check(by, Access.WRITER)
+            now = await _now(pipe)
+            told = {"snapshot": snapshot, "file_count": file_count, "size_bytes": size_bytes}
+            pipe.multi()
+            pipe.hset(record_key(workspace), mapping={**told, "update_time": now})
+            pipe.zadd(_snapshots_key(workspace), {snapshot: now})
+            for subject in record.subjects:
+                pipe.zadd(list_key(subject), {workspace: now})
+            pipe.zadd(_UNSWEPT, {workspace: now + GRACE_MICROS}, nx=True)
+            return replace(record, **told, update_time=now)
+
+        return await self.change(workspace, work)
+
+    async def delete(self, workspace: str, *, by: Requester) -> None:
+        """Delete an owner's record, and tell the sweeper.
+
+        It raises WorkspaceDeleted, WorkspaceUnknown and AccessTooLow.
+        """
+
+        async def work(pipe: Any, record: Workspace) -> None:
+            record.check(by, Access.OWNER)
+            now = await _now(pipe)
+            pipe.multi()
+            pipe.delete(record_key(workspace), _snapshots_key(workspace))
+            for subject in record.subjects:
+                pipe.zrem(list_key(subject), workspace)
+            pipe.zrem(_UNSWEPT, workspace)
+            pipe.zadd(_DELETED, {workspace: now + GRACE_MICROS})
+            before = {"owner": record.owner, "display_name": record.display_name}
+            note(pipe, "workspace.workspace.delete", workspace, before=before)
+
+        await self.change(workspace, work)
 
     async def snapshots(self, workspace: str) -> Sequence[str]:
         """Return the snapshots that are kept, newest first."""
@@ -215,29 +224,49 @@ class Records:
 
     async def _due(self, key: str) -> Sequence[str]:
         with reaching_store():
-            seconds, micros = await self._store.time()
-            now = seconds * MICROS + micros
+            now = await _now(self._store)
             return await self._store.zrangebyscore(key, "-inf", now, start=0, num=100)
 
-    async def _ids(self, owner: str, after: Position | None, count: int) -> Sequence[Position]:
+    async def _list_among(
+        self, ids: Iterable[str], of: Requester, after: Position | None, count: int
+    ) -> tuple[Sequence[Workspace], Position | None]:
+        # There are as few as fit into a token, so all are read rather than searched for.
+        records = [record for record in await self._read(ids) if record.access_of(of)]
+        records.sort(key=_position, reverse=True)
+        rest = [each for each in records if after is None or _position(each) < after]
+        more = _position(rest[count - 1]) if len(rest) > count else None
+        return rest[:count], more
+
+    async def _read(self, ids: Iterable[str]) -> Sequence[Workspace]:
+        async with self._store.pipeline(transaction=False) as reads:
+            for workspace in ids:
+                reads.hgetall(record_key(workspace))
+            records: Sequence[dict[str, str]] = await reads.execute()
+        return [workspace_of(fields) for fields in records if fields]
+
+    async def _ids(self, subject: str, after: Position | None, count: int) -> Sequence[Position]:
         highest = "+inf" if after is None else str(after.update_time)
         positions: list[Position] = []
         offset = 0
         while len(positions) < count:
             page: list[tuple[str, float]] = await self._store.zrevrangebyscore(
-                _owner_key(owner), highest, "-inf", start=offset, num=count + 1, withscores=True
+                list_key(subject), highest, "-inf", start=offset, num=count + 1, withscores=True
             )
             found = (Position(int(score), name) for name, score in page)
-            positions += [each for each in found if after is None or _is_after(each, after)]
+            positions += [each for each in found if after is None or each < after]
             offset += len(page)
             if len(page) <= count:
                 break
         return positions[:count]
 
 
-def _is_after(position: Position, other: Position) -> bool:
-    # Equal times stand in descending order of their ids, as Redis has them.
-    return (position.update_time, position.id) < (other.update_time, other.id)
+async def _now(reader: Any) -> int:
+    seconds, micros = await reader.time()
+    return seconds * MICROS + micros
+
+
+def _position(record: Workspace) -> Position:
+    return Position(record.update_time, record.id)
 
 
 def _new_id(display_name: str) -> str:
@@ -251,26 +280,5 @@ def _fields(flat: Sequence[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _workspace(fields: dict[str, str]) -> Workspace:
-    return Workspace(
-        id=fields["id"],
-        display_name=fields["display_name"],
-        owner=fields["owner"],
-        snapshot=fields["snapshot"],
-        file_count=int(fields["file_count"]),
-        size_bytes=int(fields["size_bytes"]),
-        create_time=int(fields["create_time"]),
-        update_time=int(fields["update_time"]),
-    )
-
-
-def _record_key(workspace: str) -> str:
-    return f"workspace:record:{workspace}"
-
-
 def _snapshots_key(workspace: str) -> str:
     return f"workspace:snapshots:{workspace}"
-
-
-def _owner_key(owner: str) -> str:
-    return f"workspace:of:{owner}"

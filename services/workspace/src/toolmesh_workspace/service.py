@@ -11,9 +11,11 @@ from toolmesh_serving.server import Service, Servicer
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.leases import Leases
 from toolmesh_workspace.push import Pushes
+from toolmesh_workspace.push_slots import PushSlots
 from toolmesh_workspace.records import Records
 from toolmesh_workspace.servicer import WorkspaceServicer
 from toolmesh_workspace.settings import Settings
+from toolmesh_workspace.sharing import Sharing
 from toolmesh_workspace.snapshots import Snapshots
 from toolmesh_workspace.sweep import Sweeper
 from toolmesh_workspace.tar_upload import TarUploads
@@ -38,11 +40,16 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         sweeper = Sweeper(records=records, leases=leases, blobs=blobs, snapshots=snapshots)
         sweeping = asyncio.create_task(sweeper.run())
         stack.push_async_callback(_end, sweeping)
+        slots = PushSlots(
+            most=settings.workspace_max_pushes,
+            most_a_subject=settings.workspace_max_pushes_a_subject,
+        )
         pushes = Pushes(
             records=records,
             leases=leases,
             blobs=blobs,
             snapshots=snapshots,
+            slots=slots,
             limits=settings.limits,
         )
         uploads = TarUploads(
@@ -50,11 +57,14 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             leases=leases,
             blobs=blobs,
             snapshots=snapshots,
+            slots=slots,
             limits=settings.limits,
             spool_folder=settings.spool_folder,
         )
         workspaces = Workspaces(records=records, blobs=blobs, snapshots=snapshots)
-        servicer = WorkspaceServicer(workspaces=workspaces, pushes=pushes, uploads=uploads)
+        servicer = WorkspaceServicer(
+            workspaces=workspaces, sharing=Sharing(records), pushes=pushes, uploads=uploads
+        )
         add = workspace_service_pb2_grpc.add_WorkspaceServiceServicer_to_server
         yield Service(name="workspace", servicers=(Servicer(add, servicer),), verifier=verifier)
 

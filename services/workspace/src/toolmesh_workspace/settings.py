@@ -33,6 +33,15 @@ class Settings(ServingSettings):
         DEFAULT_LIMITS.snapshot_bytes, ge=1, description="How large all files may be together."
     )
 
+    workspace_max_pushes: int = Field(
+        8,
+        ge=1,
+        description="How many pushes and uploads a replica takes at once; each may hold 96 MiB.",
+    )
+    workspace_max_pushes_a_subject: int = Field(
+        2, ge=1, description="How many of those may be one subject's."
+    )
+
     @property
     def limits(self) -> Limits:
         """What every manifest is held to."""

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
+from toolmesh_workspace.access import Requester
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.errors import (
     DigestMismatch,
     SnapshotUnknown,
-    WorkspaceUnknown,
+    WorkspaceDeleted,
+    WorkspaceEmpty,
     at_field,
 )
-from toolmesh_workspace.records import Records, Workspace
+from toolmesh_workspace.records import Records
+from toolmesh_workspace.workspace_record import Workspace
 from toolmesh_workspaces.manifest import Manifest, decode, is_snapshot_id
 from toolmesh_workspaces.manifest_cache import ManifestCache
 
@@ -29,11 +32,11 @@ class Snapshots:
         """Return a snapshot's manifest, the newest one's when none is named.
 
         The caller has got the workspace from the records, which was the check of who may see it. It
-        raises SnapshotUnknown.
+        raises SnapshotUnknown, and WorkspaceEmpty when there is no newest one.
         """
         wanted = snapshot or workspace.snapshot
         if not wanted:
-            raise SnapshotUnknown(
+            raise WorkspaceEmpty(
                 f"nothing was pushed to the workspace {workspace.id!r} yet",
                 metadata={"workspace": workspace.id},
             )
@@ -77,25 +80,26 @@ class Snapshots:
         for at in range(0, len(pending), _MISSING_A_BATCH):
             yield dict(pending[at : at + _MISSING_A_BATCH])
 
-    async def commit(self, workspace: Workspace, manifest: Manifest) -> Workspace:
+    async def commit(self, workspace: str, manifest: Manifest, *, by: Requester) -> Workspace:
         """Make a manifest the workspace's newest snapshot; all its contents are stored.
 
-        It raises WorkspaceUnknown when the workspace was deleted meanwhile, and then leaves nothing
-        of it in the store.
+        It raises WorkspaceUnknown and AccessTooLow when the requester may not push any more. Of a
+        workspace that was deleted meanwhile it leaves nothing in the store.
         """
         data = await asyncio.to_thread(manifest.encode)
-        await self._blobs.put_manifest(workspace.id, manifest.snapshot, data)
+        await self._blobs.put_manifest(workspace, manifest.snapshot, data)
         try:
             record = await self._records.commit(
                 workspace,
+                by=by,
                 snapshot=manifest.snapshot,
                 file_count=len(manifest.files),
                 size_bytes=manifest.size_bytes,
             )
-        except WorkspaceUnknown:
-            await self._blobs.delete_workspace(workspace.id)
+        except WorkspaceDeleted:
+            await self._blobs.delete_workspace(workspace)
             raise
-        self._cache.put(workspace.id, manifest)
+        self._cache.put(workspace, manifest)
         return record
 
     async def _load(self, workspace: str, snapshot: str) -> Manifest | None:

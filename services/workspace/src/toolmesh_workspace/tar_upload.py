@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from toolmesh_workspace.access import Access, Requester
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.blob_writer import BlobWriter
 from toolmesh_workspace.errors import TarInvalid, TooLarge, at_field, error_of
 from toolmesh_workspace.leases import Leases
-from toolmesh_workspace.records import Records, Workspace
+from toolmesh_workspace.push_slots import PushSlots, lively
+from toolmesh_workspace.records import Records
 from toolmesh_workspace.snapshots import Snapshots
 from toolmesh_workspace.unpack import TAR_REFUSAL, Answer, Job
+from toolmesh_workspace.workspace_record import Workspace
 from toolmesh_workspaces.limits import Limits
 from toolmesh_workspaces.manifest import DIGEST_BYTES, Manifest, decode
 from toolmesh_workspaces.refusals import Refusal
@@ -58,6 +61,7 @@ class TarUploads:
         leases: Leases,
         blobs: BlobStore,
         snapshots: Snapshots,
+        slots: PushSlots,
         limits: Limits,
         spool_folder: Path | None,
     ) -> None:
@@ -65,25 +69,28 @@ class TarUploads:
         self._leases = leases
         self._blobs = blobs
         self._snapshots = snapshots
+        self._slots = slots
         self._limits = limits
         self._spool_folder = spool_folder
         self._turn = asyncio.Semaphore(_CONCURRENT_UNPACKS)
 
-    async def upload(self, workspace: str, parts: AsyncIterator[bytes], *, owner: str) -> Workspace:
+    async def upload(
+        self, workspace: str, parts: AsyncIterator[bytes], *, by: Requester
+    ) -> Workspace:
         """Make a tar file the workspace's newest snapshot; return the workspace.
 
         The file and what is in it are kept on disk, in files without a name. It raises
-        WorkspaceUnknown, TarInvalid, TooLarge, PathInvalid and FileTypeInvalid; nothing of the
-        workspace has changed then.
+        WorkspaceUnknown, AccessTooLow, TooManyPushes, PushIdle, TarInvalid, TooLarge, PathInvalid
+        and FileTypeInvalid; nothing of the workspace has changed then.
         """
-        record = await self._records.get(workspace, owner=owner)
-        with ExitStack() as files:
+        record = await self._records.get(workspace, by=by, needs=Access.WRITER)
+        with self._slots.slot(by.subject), ExitStack() as files:
             source = files.enter_context(tempfile.TemporaryFile(dir=self._spool_folder))
             unpacked = files.enter_context(tempfile.TemporaryFile(dir=self._spool_folder))
-            await self._spool(parts, source)
+            await self._spool(lively(parts), source)
             async with self._turn:
                 manifest, contents = await self._unpack(source, unpacked)
-            return await self._store(record, manifest, contents)
+            return await self._store(record, manifest, contents, by)
 
     async def _spool(self, parts: AsyncIterator[bytes], source: BinaryIO) -> None:
         most = self._limits.snapshot_bytes + _OVERHEAD_BYTES
@@ -122,14 +129,16 @@ class TarUploads:
                 await process.wait()
         return await asyncio.to_thread(_read_answer, output, unpacked)
 
-    async def _store(self, record: Workspace, manifest: Manifest, contents: _Contents) -> Workspace:
+    async def _store(
+        self, record: Workspace, manifest: Manifest, contents: _Contents, by: Requester
+    ) -> Workspace:
         async with self._leases.pushing(record.id):
             async with BlobWriter(self._blobs, record.id) as writer:
                 async for missing in self._snapshots.missing(record, manifest):
                     for batch in _batches(missing):
                         for digest, parts in await asyncio.to_thread(contents.read, batch):
                             await writer.write(digest, parts)
-            return await self._snapshots.commit(record, manifest)
+            return await self._snapshots.commit(record.id, manifest, by=by)
 
 
 def _finish_spool(source: BinaryIO, parts: list[bytes]) -> None:

@@ -39,6 +39,14 @@ async def test_a_workspace_is_made_and_got(stub_of: StubOf) -> None:
         ("DeleteWorkspace", lambda w: pb.DeleteWorkspaceRequest(workspace=w)),
         ("GetManifest", lambda w: pb.GetManifestRequest(workspace=w)),
         ("ReadBlobs", lambda w: pb.ReadBlobsRequest(workspace=w, digests=[b"x" * 32])),
+        (
+            "ShareWorkspace",
+            lambda w: pb.ShareWorkspaceRequest(
+                workspace=w, subject="x", access=workspace_pb2.WORKSPACE_ACCESS_READER
+            ),
+        ),
+        ("UnshareWorkspace", lambda w: pb.UnshareWorkspaceRequest(workspace=w, subject="x")),
+        ("UnshareWorkspace", lambda w: pb.UnshareWorkspaceRequest(workspace=w, subject="bob")),
         ("Push", lambda w: iter([pb.PushRequest(begin=pb.PushBegin(workspace=w))])),
         ("UploadTar", lambda w: iter([pb.UploadTarRequest(workspace=w)])),
     ],
@@ -118,16 +126,22 @@ async def test_a_viewer_may_not_write(stub_of: StubOf, refusal_of: RefusalOf) ->
     assert refusal_of(caught.value)[:2] == ("PERMISSION_DENIED", "SCOPE_MISSING")
 
 
-@pytest.mark.parametrize("snapshot", ["", "0" * 64])
+@pytest.mark.parametrize(
+    ("snapshot", "refusal"),
+    [
+        ("", ("FAILED_PRECONDITION", "WORKSPACE_EMPTY", [])),
+        ("0" * 64, ("NOT_FOUND", "SNAPSHOT_UNKNOWN", [])),
+    ],
+)
 async def test_a_snapshot_that_is_not_there_is_told(
-    stub_of: StubOf, refusal_of: RefusalOf, snapshot: str
+    stub_of: StubOf, refusal_of: RefusalOf, snapshot: str, refusal: tuple[str, str, list[str]]
 ) -> None:
     """The newest of an empty workspace, or one that it never had."""
     stub = await stub_of("ann")
     request = pb.GetManifestRequest(workspace=await _create(stub), snapshot=snapshot)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await _finish(stub.GetManifest(request))
-    assert refusal_of(caught.value) == ("NOT_FOUND", "SNAPSHOT_UNKNOWN", [])
+    assert refusal_of(caught.value) == refusal
 
 
 async def test_a_content_that_is_not_there_is_told(stub_of: StubOf, refusal_of: RefusalOf) -> None:

@@ -8,6 +8,7 @@ import pytest
 from blake3 import blake3
 
 from toolmesh_serving.errors import ToolmeshError, Unavailable
+from toolmesh_workspace.access import Requester
 from toolmesh_workspace.errors import (
     DigestMismatch,
     FileTypeInvalid,
@@ -46,8 +47,8 @@ async def _steps(steps: Sequence[Step]) -> AsyncIterator[Step]:
         yield step
 
 
-async def _run(parts: Any, *steps: Step, owner: str = "ann") -> list[Event]:
-    return [event async for event in parts.pushes.push(_steps(steps), owner=owner)]
+async def _run(parts: Any, *steps: Step, subject: str = "ann") -> list[Event]:
+    return [event async for event in parts.pushes.push(_steps(steps), by=Requester(subject))]
 
 
 async def _push(parts: Any, workspace: str, files: dict[str, bytes]) -> Committed:
@@ -66,7 +67,7 @@ async def _push(parts: Any, workspace: str, files: dict[str, bytes]) -> Committe
             if missing.done:
                 return
 
-    async for event in parts.pushes.push(steps(), owner="ann"):
+    async for event in parts.pushes.push(steps(), by=Requester("ann")):
         if isinstance(event, Missing):
             asked.put_nowait(event)
         elif isinstance(event, Committed):
@@ -77,7 +78,7 @@ async def _push(parts: Any, workspace: str, files: dict[str, bytes]) -> Committe
 @pytest.fixture
 async def workspace(parts: Any) -> str:
     """The id of an empty workspace of ann's."""
-    return (await parts.workspaces.create("x", owner="ann")).id
+    return (await parts.workspaces.create("x", by=Requester("ann"))).id
 
 
 async def test_a_second_push_asks_for_what_is_new_alone(parts: Any, workspace: str) -> None:
@@ -95,12 +96,12 @@ async def test_a_push_without_files_is_an_empty_snapshot(parts: Any, workspace: 
     """An empty folder can be pushed."""
     committed = await _push(parts, workspace, {})
     assert committed.workspace.file_count == 0
-    assert (await parts.workspaces.manifest(workspace, "", owner="ann")).files == ()
+    assert (await parts.workspaces.manifest(workspace, "", by=Requester("ann"))).files == ()
 
 
 async def test_a_push_that_broke_off_goes_on_where_it_was(parts: Any, workspace: str) -> None:
     """What arrived is kept, and nothing of the workspace has changed."""
-    before = await parts.workspaces.get(workspace, owner="ann")
+    before = await parts.workspaces.get(workspace, by=Requester("ann"))
     with pytest.raises(PushOrder, match="1 contents have not come"):
         await _run(
             parts,
@@ -109,7 +110,7 @@ async def test_a_push_that_broke_off_goes_on_where_it_was(parts: Any, workspace:
             ManifestDone(),
             _chunk(b"1"),
         )
-    assert await parts.workspaces.get(workspace, owner="ann") == before
+    assert await parts.workspaces.get(workspace, by=Requester("ann")) == before
     assert (await _push(parts, workspace, {"a": b"1", "b": b"2"})).blob_count == 1
 
 
@@ -118,7 +119,7 @@ async def test_missing_contents_are_told_in_batches(parts: Any, workspace: str) 
     files = [_entry(f"{n:05}", str(n).encode()) for n in range(2500)]
     events: list[Event] = []
     pushing = parts.pushes.push(
-        _steps([Begin(workspace), Files(files), ManifestDone()]), owner="ann"
+        _steps([Begin(workspace), Files(files), ManifestDone()]), by=Requester("ann")
     )
     with pytest.raises(PushOrder):
         events.extend([event async for event in _kept(pushing, events)])
@@ -193,7 +194,7 @@ async def test_a_manifest_of_a_million_entries_is_refused_early(parts: Any, work
             yield Files([_entry(f"{n:07}", b"1") for n in range(at, at + 10_000)])
 
     with pytest.raises(TooLarge) as caught:
-        [event async for event in parts.pushes.push(steps(), owner="ann")]
+        [event async for event in parts.pushes.push(steps(), by=Requester("ann"))]
     assert caught.value.field_violations[0].field == "files[200000]"
     assert sent == 210_000
 
@@ -203,7 +204,7 @@ async def test_someone_elses_workspace_is_refused_with_the_first_step(
 ) -> None:
     """It is unknown, whatever follows."""
     with pytest.raises(WorkspaceUnknown):
-        await _run(parts, Begin(workspace), Files([_entry("/", b"")]), owner="bob")
+        await _run(parts, Begin(workspace), Files([_entry("/", b"")]), subject="bob")
 
 
 @pytest.mark.parametrize("stored_in", ["newest", "earlier"])
@@ -225,13 +226,13 @@ async def test_of_two_pushes_at_once_the_later_commit_wins(parts: Any, workspace
     one = {f"{n}": f"one {n}".encode() for n in range(300)}
     two = {f"{n}": f"two {n}".encode() for n in range(300)}
     pushed = await asyncio.gather(_push(parts, workspace, one), _push(parts, workspace, two))
-    newest = await parts.workspaces.get(workspace, owner="ann")
+    newest = await parts.workspaces.get(workspace, by=Requester("ann"))
     assert newest.snapshot in {committed.workspace.snapshot for committed in pushed}
     for committed, files in zip(pushed, (one, two), strict=True):
         manifest = await parts.workspaces.manifest(
-            workspace, committed.workspace.snapshot, owner="ann"
+            workspace, committed.workspace.snapshot, by=Requester("ann")
         )
-        read = parts.workspaces.read_blobs(workspace, list(manifest.contents), owner="ann")
+        read = parts.workspaces.read_blobs(workspace, list(manifest.contents), by=Requester("ann"))
         data = [piece.data async for pieces in read for piece in pieces]
         assert sorted(data) == sorted(files.values())
 
@@ -245,11 +246,11 @@ async def test_a_push_into_a_workspace_that_is_deleted_meanwhile_leaves_nothing(
         yield Begin(workspace)
         yield Files([_entry("a", b"1")])
         yield ManifestDone()
-        await make_parts().workspaces.delete(workspace, owner="ann")
+        await make_parts().workspaces.delete(workspace, by=Requester("ann"))
         yield _chunk(b"1")
 
     with pytest.raises(WorkspaceUnknown):
-        [event async for event in parts.pushes.push(steps(), owner="ann")]
+        [event async for event in parts.pushes.push(steps(), by=Requester("ann"))]
     assert [page async for page in parts.blobs.list_objects(workspace)] in ([], [[]])
 
 
@@ -269,6 +270,6 @@ async def test_another_replica_knows_what_was_pushed(
     """A process keeps manifests in memory, but none that it cannot read again."""
     first = await _push(parts, workspace, {"a": b"1", "b": b"2"})
     replica = make_parts()
-    manifest = await replica.workspaces.manifest(workspace, "", owner="ann")
+    manifest = await replica.workspaces.manifest(workspace, "", by=Requester("ann"))
     assert manifest.snapshot == first.workspace.snapshot
     assert (await _push(make_parts(), workspace, {"a": b"1", "c": b"3"})).blob_count == 1

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
+from toolmesh_workspace.access import Requester
 from toolmesh_workspace.records import GRACE_MICROS
 from toolmesh_workspaces.manifest import FileEntry, Manifest
 
@@ -13,15 +14,14 @@ from toolmesh_workspaces.manifest import FileEntry, Manifest
 @pytest.fixture
 async def workspace(parts: Any) -> str:
     """The id of an empty workspace of ann's."""
-    return (await parts.workspaces.create("x", owner="ann")).id
+    return (await parts.workspaces.create("x", by=Requester("ann"))).id
 
 
 async def _commit(parts: Any, workspace: str, data: bytes) -> str:
     digest = blake3(data).digest()
     await parts.blobs.put(workspace, digest, [data])
-    record = await parts.workspaces.get(workspace, owner="ann")
     manifest = Manifest((FileEntry("a", digest, len(data)),))
-    return (await parts.snapshots.commit(record, manifest)).snapshot
+    return (await parts.snapshots.commit(workspace, manifest, by=Requester("ann"))).snapshot
 
 
 async def _names(parts: Any, workspace: str) -> set[str]:
@@ -103,7 +103,7 @@ async def test_a_manifest_that_is_gone_stops_the_sweep(
 async def test_what_is_left_of_deleted_workspaces_is_deleted(parts: Any, workspace: str) -> None:
     """A push that ran during the deletion may have written after it."""
     await _commit(parts, workspace, b"1")
-    await parts.workspaces.delete(workspace, owner="ann")
+    await parts.workspaces.delete(workspace, by=Requester("ann"))
     assert await _names(parts, workspace) == set()
     await parts.blobs.put(workspace, blake3(b"late").digest(), [b"late"])
     await parts.sweeper.sweep()

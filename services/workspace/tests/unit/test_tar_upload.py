@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from toolmesh_serving.errors import ToolmeshError
+from toolmesh_workspace.access import Requester
 from toolmesh_workspace.errors import (
     FileTypeInvalid,
     PathInvalid,
@@ -41,32 +42,32 @@ async def _stream(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
 
 
 async def _read(parts: Any, workspace: str, path: str) -> bytes:
-    manifest = await parts.workspaces.manifest(workspace, "", owner="ann")
+    manifest = await parts.workspaces.manifest(workspace, "", by=Requester("ann"))
     digest = manifest.find(path).digest
-    pieces = parts.workspaces.read_blobs(workspace, [digest], owner="ann")
+    pieces = parts.workspaces.read_blobs(workspace, [digest], by=Requester("ann"))
     return b"".join([piece.data async for some in pieces for piece in some])
 
 
 async def test_a_tar_file_becomes_the_newest_snapshot(parts: Any) -> None:
     """Contents small, large, empty and alike; a second upload replaces all."""
-    made = await parts.workspaces.create("x", owner="ann")
+    made = await parts.workspaces.create("x", by=Requester("ann"))
     large = os.urandom(3 * 2**20)
     files = {"a": b"1", "b/large": large, "empty": b"", "same": b"1"}
-    record = await parts.uploads.upload(made.id, _stream(_tar(files)), owner="ann")
+    record = await parts.uploads.upload(made.id, _stream(_tar(files)), by=Requester("ann"))
     assert (record.file_count, record.size_bytes) == (4, len(large) + 2)
     for path, data in files.items():
         assert await _read(parts, made.id, path) == data
-    record = await parts.uploads.upload(made.id, _stream(_tar({"c": b"1"})), owner="ann")
+    record = await parts.uploads.upload(made.id, _stream(_tar({"c": b"1"})), by=Requester("ann"))
     assert record.file_count == 1
     assert await _read(parts, made.id, "c") == b"1"
 
 
 async def test_someone_elses_workspace_is_refused_before_the_upload(parts: Any) -> None:
     """Not a byte is taken."""
-    made = await parts.workspaces.create("x", owner="ann")
+    made = await parts.workspaces.create("x", by=Requester("ann"))
     stream = _stream(_tar({"a": b"1"}))
     with pytest.raises(WorkspaceUnknown):
-        await parts.uploads.upload(made.id, stream, owner="bob")
+        await parts.uploads.upload(made.id, stream, by=Requester("bob"))
     assert await anext(stream)
 
 
@@ -92,21 +93,21 @@ async def test_harmful_uploads_leave_nothing_behind(
 ) -> None:
     """No file in the spool folder, no content in the store, no snapshot."""
     parts = make_parts(Limits(file_bytes=2**20))
-    made = await parts.workspaces.create("x", owner="ann")
+    made = await parts.workspaces.create("x", by=Requester("ann"))
     with pytest.raises(kind) as caught:
-        await parts.uploads.upload(made.id, _stream(data), owner="ann")
+        await parts.uploads.upload(made.id, _stream(data), by=Requester("ann"))
     assert [violation.field for violation in caught.value.field_violations] == [field]
     assert _files_below(parts.spool) == _files_below(blob_folder) == []
-    assert await parts.workspaces.get(made.id, owner="ann") == made
+    assert await parts.workspaces.get(made.id, by=Requester("ann")) == made
 
 
 async def test_a_tar_bomb_is_refused(parts: Any, blob_folder: Path) -> None:
     """Two gigabytes of zeros in two megabytes."""
-    made = await parts.workspaces.create("x", owner="ann")
+    made = await parts.workspaces.create("x", by=Requester("ann"))
     zeros = bytes(60 * 2**20)
     bomb = await asyncio.to_thread(_tar, {f"{n}": zeros for n in range(3)})
     with pytest.raises(TooLarge, match="more than 100 times its size"):
-        await parts.uploads.upload(made.id, _stream(bomb, 2**20), owner="ann")
+        await parts.uploads.upload(made.id, _stream(bomb, 2**20), by=Requester("ann"))
     assert _files_below(parts.spool) == _files_below(blob_folder) == []
 
 
@@ -115,7 +116,7 @@ async def test_an_upload_that_is_too_large_is_refused_while_it_comes(
 ) -> None:
     """What is spooled has a bound, whatever is in it."""
     parts = make_parts(Limits(snapshot_bytes=1000))
-    made = await parts.workspaces.create("x", owner="ann")
+    made = await parts.workspaces.create("x", by=Requester("ann"))
     piece = bytes(8 * 2**20)
     taken = 0
 
@@ -126,13 +127,13 @@ async def test_an_upload_that_is_too_large_is_refused_while_it_comes(
             yield piece
 
     with pytest.raises(TooLarge, match="tar has more than"):
-        await parts.uploads.upload(made.id, endless(), owner="ann")
+        await parts.uploads.upload(made.id, endless(), by=Requester("ann"))
     assert taken == 33
 
 
 async def test_a_caller_who_hangs_up_leaves_nothing_behind(parts: Any) -> None:
     """The upload is cancelled in the middle."""
-    made = await parts.workspaces.create("x", owner="ann")
+    made = await parts.workspaces.create("x", by=Requester("ann"))
     begun = asyncio.Event()
 
     async def stalling() -> AsyncIterator[bytes]:
@@ -140,10 +141,10 @@ async def test_a_caller_who_hangs_up_leaves_nothing_behind(parts: Any) -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    upload = asyncio.create_task(parts.uploads.upload(made.id, stalling(), owner="ann"))
+    upload = asyncio.create_task(parts.uploads.upload(made.id, stalling(), by=Requester("ann")))
     await begun.wait()
     upload.cancel()
     with pytest.raises(asyncio.CancelledError):
         await upload
     assert _files_below(parts.spool) == []
-    assert await parts.workspaces.get(made.id, owner="ann") == made
+    assert await parts.workspaces.get(made.id, by=Requester("ann")) == made

@@ -7,6 +7,7 @@ import pytest
 
 from toolmesh_serving.errors import Unavailable
 from toolmesh_serving.redis_store import open_store
+from toolmesh_workspace.access import Requester
 from toolmesh_workspace.errors import PageTokenInvalid, WorkspaceUnknown
 from toolmesh_workspace.page_tokens import read_page_token, write_page_token
 from toolmesh_workspace.records import Position, Records
@@ -19,8 +20,8 @@ def records(redis_store: Any) -> Records:
 
 
 async def _commit(records: Records, workspace: str, snapshot: str) -> None:
-    record = await records.get(workspace, owner="ann")
-    await records.commit(record, snapshot=snapshot, file_count=1, size_bytes=2)
+    by = Requester("ann")
+    await records.commit(workspace, by=by, snapshot=snapshot, file_count=1, size_bytes=2)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +47,9 @@ async def test_someone_elses_workspace_looks_like_none(records: Records) -> None
     """The two failures are the same to the letter, but for the id that was asked for."""
     made = await records.create(display_name="x", owner="ann")
     with pytest.raises(WorkspaceUnknown) as theirs:
-        await records.get(made.id, owner="bob")
+        await records.get(made.id, by=Requester("bob"))
     with pytest.raises(WorkspaceUnknown) as unknown:
-        await records.get("x-aaaaaa", owner="bob")
+        await records.get("x-aaaaaa", by=Requester("bob"))
     same = str(unknown.value).replace("x-aaaaaa", made.id)
     assert str(theirs.value) == same
     assert theirs.value.metadata == {"workspace": made.id}
@@ -57,21 +58,25 @@ async def test_someone_elses_workspace_looks_like_none(records: Records) -> None
 async def test_a_commit_moves_the_newest_snapshot(records: Records) -> None:
     """Counts and time are those of the commit."""
     made = await records.create(display_name="x", owner="ann")
-    changed = await records.commit(made, snapshot="1" * 64, file_count=3, size_bytes=4)
+    changed = await records.commit(
+        made.id, by=Requester("ann"), snapshot="1" * 64, file_count=3, size_bytes=4
+    )
     assert (changed.snapshot, changed.file_count, changed.size_bytes) == ("1" * 64, 3, 4)
     assert changed.update_time > made.update_time
-    assert changed == await records.get(made.id, owner="ann")
+    assert changed == await records.get(made.id, by=Requester("ann"))
 
 
 async def test_a_commit_to_a_deleted_workspace_fails(records: Records) -> None:
     """A push that ends after the deletion does not bring the workspace back."""
     made = await records.create(display_name="x", owner="ann")
-    await records.delete(made)
+    await records.delete(made.id, by=Requester("ann"))
     with pytest.raises(WorkspaceUnknown):
-        await records.commit(made, snapshot="1" * 64, file_count=1, size_bytes=1)
+        await records.commit(
+            made.id, by=Requester("ann"), snapshot="1" * 64, file_count=1, size_bytes=1
+        )
     with pytest.raises(WorkspaceUnknown):
-        await records.delete(made)
-    assert await records.list(owner="ann", after=None, count=10) == ([], None)
+        await records.delete(made.id, by=Requester("ann"))
+    assert await records.list(of=Requester("ann"), after=None, count=10) == ([], None)
     assert await records.due_unswept() == []
 
 
@@ -126,27 +131,27 @@ async def _all_pages(records: Records, count: int) -> list[str]:
     listed: list[str] = []
     after: Position | None = None
     while True:
-        page, more = await records.list(owner="ann", after=after, count=count)
+        page, more = await records.list(of=Requester("ann"), after=after, count=count)
         assert len(page) <= count
         listed += [workspace.id for workspace in page]
         if more is None:
             return listed
-        after = read_page_token(write_page_token(more, owner="ann"), owner="ann")
+        after = read_page_token(write_page_token(more, subject="ann"), subject="ann")
 
 
 @pytest.mark.parametrize("token", ["x", "!!!", "ä", "AAAA", "A" * 40, "=", " "])
 def test_garbled_page_tokens_are_refused(token: str) -> None:
     """The field is named."""
     with pytest.raises(PageTokenInvalid) as caught:
-        read_page_token(token, owner="ann")
+        read_page_token(token, subject="ann")
     assert [violation.field for violation in caught.value.field_violations] == ["page_token"]
 
 
 def test_a_page_token_of_another_owner_is_refused() -> None:
     """It is not one that this list gave."""
-    token = write_page_token(Position(5, "w-aaaaaa"), owner="ann")
+    token = write_page_token(Position(5, "w-aaaaaa"), subject="ann")
     with pytest.raises(PageTokenInvalid):
-        read_page_token(token, owner="bob")
+        read_page_token(token, subject="bob")
 
 
 async def test_without_redis_the_service_is_unavailable(own_valkey: Any) -> None:
@@ -156,7 +161,7 @@ async def test_without_redis_the_service_is_unavailable(own_valkey: Any) -> None
         await records.create(display_name="x", owner="ann")
         own_valkey.stop()
         with pytest.raises(Unavailable) as caught:
-            await records.list(owner="ann", after=None, count=1)
+            await records.list(of=Requester("ann"), after=None, count=1)
         assert caught.value.retry_after_seconds == 1
         own_valkey.start()
         await asyncio.wait_for(records.create(display_name="x", owner="ann"), 10)
