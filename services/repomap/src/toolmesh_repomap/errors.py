@@ -20,10 +20,3 @@ class FocusPathUnknown(ToolmeshError):
                 for index, path in unknown.items()
             ],
         )
-
-
-class WorkspaceEmpty(ToolmeshError):
-    """Nothing was pushed to the workspace yet."""
-
-    code = Code.FAILED_PRECONDITION
-    reason = "WORKSPACE_EMPTY"

@@ -11,7 +11,11 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from toolmesh.repomap.v1 import repomap_service_pb2, repomap_service_pb2_grpc
-from toolmesh.workspace.v1 import workspace_service_pb2, workspace_service_pb2_grpc
+from toolmesh.workspace.v1 import (
+    workspace_pb2,
+    workspace_service_pb2,
+    workspace_service_pb2_grpc,
+)
 from toolmesh_client.channels import open_channel, service_address
 from toolmesh_repomap.service import open_service
 from toolmesh_repomap.settings import Settings
@@ -218,6 +222,29 @@ async def test_unknown_and_foreign_workspaces(draw: Map, shop: tuple[str, str]) 
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await draw(workspace, subject=subject)
         assert _failure(caught.value)[:2] == (grpc.StatusCode.NOT_FOUND, "WORKSPACE_UNKNOWN")
+
+
+async def test_who_is_unshared_reads_no_more(
+    draw: Map,
+    shop: tuple[str, str],
+    workspaces: workspace_service_pb2_grpc.WorkspaceServiceStub,
+) -> None:
+    """Nothing that was kept of its maps outlives its access, by the newest snapshot or its id."""
+    workspace, snapshot = shop
+    share = workspace_service_pb2.ShareWorkspaceRequest(
+        workspace=workspace, subject="bob", access=workspace_pb2.WORKSPACE_ACCESS_READER
+    )
+    unshare = workspace_service_pb2.UnshareWorkspaceRequest(workspace=workspace, subject="bob")
+    for _ in range(2):
+        await workspaces.ShareWorkspace(share)
+        for wanted in ("", snapshot):
+            assert (await draw(workspace, subject="bob", snapshot=wanted)).map
+        await workspaces.UnshareWorkspace(unshare)
+        for wanted in ("", snapshot):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await draw(workspace, subject="bob", snapshot=wanted)
+            assert _failure(caught.value)[:2] == (grpc.StatusCode.NOT_FOUND, "WORKSPACE_UNKNOWN")
+    assert (await draw(workspace)).map
 
 
 async def test_unknown_snapshot(draw: Map, shop: tuple[str, str]) -> None:
