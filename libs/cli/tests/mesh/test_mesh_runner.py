@@ -165,7 +165,7 @@ def test_other_answers(toolmesh: Callable[..., Any]) -> None:
     assert json.loads(toolmesh("catalog", "get-open-api").out)["openapi"].startswith("3.1")
     made = toolmesh("workspaces", "create", "--display-name", "empty", "--json")
     workspace = json.loads(made.out)["workspace"]["id"]
-    assert toolmesh("workspaces", "get-manifest", workspace).code == ExitCode.NOT_FOUND
+    assert toolmesh("workspaces", "get-manifest", workspace).code == ExitCode.INVALID
     assert toolmesh("push", "--workspace", "unknown").code == ExitCode.NOT_FOUND
 
 

@@ -45,15 +45,22 @@ def test_lists_are_tables(capfd: pytest.CaptureFixture[str]) -> None:
     print_answer(
         workspace_service_pb2.ListWorkspacesResponse(
             workspaces=[
-                workspace_pb2.Workspace(id="a-1", size_bytes=1500, snapshot="cd" * 32),
-                workspace_pb2.Workspace(id="b-[2]", size_bytes=2),
+                workspace_pb2.Workspace(
+                    id="a-1",
+                    size_bytes=1500,
+                    snapshot="cd" * 32,
+                    access=workspace_pb2.WORKSPACE_ACCESS_OWNER,
+                ),
+                workspace_pb2.Workspace(
+                    id="b-[2]", size_bytes=2, access=workspace_pb2.WORKSPACE_ACCESS_READER
+                ),
             ]
         )
     )
     head, first, second = capfd.readouterr().out.splitlines()
-    assert head.split() == ["ID", "SNAPSHOT", "FILE", "COUNT", "SIZE"]
-    assert first.split() == ["a-1", "cdcdcdcdcdcd…", "0", "1.5", "kB"]
-    assert second.split() == ["b-[2]", "0", "2", "B"]
+    assert head.split() == ["ID", "SNAPSHOT", "FILE", "COUNT", "SIZE", "ACCESS"]
+    assert first.split() == ["a-1", "cdcdcdcdcdcd…", "0", "1.5", "kB", "owner"]
+    assert second.split() == ["b-[2]", "0", "2", "B", "reader"]
 
 
 def test_enums_and_times_are_words(capfd: pytest.CaptureFixture[str]) -> None:
