@@ -84,12 +84,19 @@ class FetchedKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class _Tie:
+    """Something that a token hangs on: a revocation of these marks after `revision` ends it."""
+
+    marks: tuple[bytes, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Verified:
     """A token whose signature was good, and what may revoke it."""
 
     caller: Caller
-    marks: tuple[bytes, ...]
-    revision: int
+    ties: tuple["_Tie", ...]
 
 
 class AccessTokenVerifier:
@@ -150,7 +157,7 @@ class AccessTokenVerifier:
         return caller
 
     def _revoked(self, verified: _Verified) -> bool:
-        return self._revocations.revoked(verified.marks, verified.revision)
+        return any(self._revocations.revoked(tie.marks, tie.revision) for tie in verified.ties)
 
     async def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > _MAX_TOKEN_CHARS:
@@ -199,28 +206,47 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _verified(token: str, claims: dict[str, Any]) -> _Verified:
-    scope, session, roles = claims["scope"], claims["sid"], claims.get("roles", [])
-    user, revision, act = claims.get("uid", ""), claims.get("rev", "0"), claims.get("act", {})
-    texts = all(isinstance(text, str) for text in (scope, session, user, revision))
-    if not texts or not isinstance(roles, list) or not isinstance(act, dict):
-        raise _invalid()
-    if not (revision.isascii() and revision.isdigit() and len(revision) <= _MAX_REVISION_DIGITS):
+    scope, roles, act = claims["scope"], claims.get("roles", []), claims.get("act")
+    if not isinstance(scope, str) or not isinstance(roles, list):
         raise _invalid()
     names = tuple(str(role) for role in roles)
+    actors = _actors(act)
     caller = Caller(
         subject=claims["sub"],
         roles=names,
         scopes=frozenset(scope.split()),
         expires_at=float(claims["exp"]),
         token=token,
-        session=session,
-        user=user,
-        actor=str(act.get("sub", "")),
+        session=claims["sid"],
+        user=claims.get("uid", ""),
+        actor=actors[0]["sub"] if actors else "",
         workspaces=_workspaces(claims),
         claims=claims,
     )
-    marks = marks_of(session=session, user=user, roles=names)
-    return _Verified(caller=caller, marks=marks, revision=int(revision))
+    # What ends any of those who act ends the token, as what ends its subject does.
+    ties = [_tie(claims, roles=names), *(_tie(actor) for actor in actors if "sid" in actor)]
+    return _Verified(caller=caller, ties=tuple(ties))
+
+
+def _actors(act: Any) -> list[dict[str, Any]]:
+    """The claim `act` and those nested in it (RFC 8693, 4.1), the one who acts now first."""
+    actors: list[dict[str, Any]] = []
+    while act is not None:
+        if not isinstance(act, dict) or not isinstance(act.get("sub"), str) or not act["sub"]:
+            raise _invalid()
+        actors.append(act)
+        act = act.get("act")
+    return actors
+
+
+def _tie(claims: dict[str, Any], *, roles: tuple[str, ...] = ()) -> _Tie:
+    session, user, revision = claims["sid"], claims.get("uid", ""), claims.get("rev", "0")
+    if not all(isinstance(text, str) for text in (session, user, revision)):
+        raise _invalid()
+    if not (revision.isascii() and revision.isdigit() and len(revision) <= _MAX_REVISION_DIGITS):
+        raise _invalid()
+    marks = marks_of(session=session, user=user, roles=roles)
+    return _Tie(marks=marks, revision=int(revision))
 
 
 def _workspaces(claims: dict[str, Any]) -> frozenset[str] | None:

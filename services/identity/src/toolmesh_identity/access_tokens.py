@@ -2,8 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from toolmesh_identity.holders import Rights
 from toolmesh_identity.signing_keys import SigningKeys
@@ -42,6 +43,7 @@ class TokenMint:
             rights: what the token hangs on: ending any of it ends the token.
         """
         now = int(time.time())
+        lifetime = min(self._lifetime, int(rights.end) - now) if rights.end else self._lifetime
         granted = tuple(sorted(set(scopes)))
         token = self._keys.sign(
             {
@@ -56,7 +58,25 @@ class TokenMint:
                 "scope": " ".join(granted),
                 "roles": sorted(set(roles)),
                 "iat": now,
-                "exp": now + self._lifetime,
+                "exp": now + lifetime,
             }
         )
-        return AccessToken(token=token, scopes=granted, lifetime_seconds=self._lifetime)
+        return AccessToken(token=token, scopes=granted, lifetime_seconds=lifetime)
+
+    def narrow(
+        self, claims: Mapping[str, Any], *, changes: Mapping[str, Any], lifetime_seconds: int
+    ) -> AccessToken:
+        """A token that hangs on all that another one hangs on, and ends no later.
+
+        Args:
+            claims: of the other one; what is said nowhere else, such as limits, stays.
+            changes: the claims that differ, with the cut `scope`.
+            lifetime_seconds: the most that it lives.
+        """
+        now = int(time.time())
+        end = min(int(claims["exp"]), now + lifetime_seconds)
+        own = {"jti": secrets.token_urlsafe(12), "iat": now, "exp": end}
+        token = self._keys.sign({**claims, **changes, **own})
+        return AccessToken(
+            token=token, scopes=tuple(changes["scope"].split()), lifetime_seconds=end - now
+        )

@@ -11,7 +11,7 @@ from toolmesh.identity.v1 import (
     role_service_pb2_grpc,
 )
 from toolmesh_identity.api_keys import ApiKeys, NewApiKey
-from toolmesh_identity.callers import granting_scopes, only_whose
+from toolmesh_identity.callers import granting_scopes, only_whose, undelegated_caller
 from toolmesh_identity.key_records import ApiKey
 from toolmesh_identity.roles import Role, RoleBook
 from toolmesh_identity.timestamps import seconds_of, timestamp
@@ -59,6 +59,7 @@ class ApiKeyServicer(api_key_service_pb2_grpc.ApiKeyServiceServicer):
         self, request: api_key_service_pb2.RevokeApiKeyRequest, context: Any
     ) -> api_key_service_pb2.RevokeApiKeyResponse:
         """See the proto."""
+        undelegated_caller()
         record = await self._keys.revoke(request.id, subject=only_whose(""))
         return api_key_service_pb2.RevokeApiKeyResponse(api_key=_api_key(record))
 

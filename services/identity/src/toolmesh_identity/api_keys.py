@@ -142,7 +142,7 @@ class ApiKeys:
         if not record or not matches or not record.is_live(now) or not record.belongs(holder.user):
             raise ApiKeyInvalid("the API key is not valid; ask an administrator for a new one")
         await self._note_use(record, now)
-        return record, holder.rights(session_of(key_id))
+        return record, holder.rights(session_of(key_id), end=record.expire_time)
 
     async def list(
         self, *, page_size: int, page_token: str, subject: str = ""

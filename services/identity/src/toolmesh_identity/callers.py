@@ -3,7 +3,7 @@
 from typing import Final
 
 from toolmesh_identity.errors import DelegatedToken, NotOwner
-from toolmesh_serving.caller import current_caller
+from toolmesh_serving.caller import Caller, current_caller
 
 _ADMIN: Final = "identity:admin"
 
@@ -22,16 +22,25 @@ def only_whose(wanted: str, *, empty_is_own: bool = False) -> str:
     return caller.subject
 
 
-def granting_scopes() -> frozenset[str]:
-    """The scopes that the caller may hand on: those that it holds itself.
+def undelegated_caller() -> Caller:
+    """The caller, who acts for itself.
 
     Raises:
-        DelegatedToken: its token was delegated; what it made would outlive the delegation.
+        DelegatedToken: its token was delegated; what it made or ended would outlive the delegation.
     """
     caller = current_caller()
     if caller.actor:
         raise DelegatedToken("a delegated token cannot make or change credentials and users")
-    return caller.scopes
+    return caller
+
+
+def granting_scopes() -> frozenset[str]:
+    """The scopes that the caller may hand on: those that it holds itself.
+
+    Raises:
+        DelegatedToken: see `undelegated_caller`.
+    """
+    return undelegated_caller().scopes
 
 
 def callers_address(peer: str, forwarded_for: str) -> str:

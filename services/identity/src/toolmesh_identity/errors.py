@@ -157,6 +157,27 @@ class DelegatedToken(ToolmeshError):
     reason = "DELEGATED_TOKEN"
 
 
+class SubjectTokenInvalid(ToolmeshError):
+    """The token to act by cannot be trusted; which of its parts is bad is not told."""
+
+    code = Code.INVALID_ARGUMENT  # the caller's own token is good
+    reason = "SUBJECT_TOKEN_INVALID"
+
+
+class WorkspaceTooWide(ToolmeshError):
+    """A workspace was asked for that the subject token is not good for."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "WORKSPACE_TOO_WIDE"
+
+
+class DelegationTooDeep(ToolmeshError):
+    """The subject token was delegated on as often as it can be."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "DELEGATION_TOO_DEEP"
+
+
 class ApiKeyEnded(ToolmeshError):
     """The key was revoked or has expired, so it cannot be changed."""
 

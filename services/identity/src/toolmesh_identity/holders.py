@@ -35,11 +35,13 @@ class Rights:
         session: a sign-in, `session:<id>`, or an API key, `key:<id>`.
         user: the random id of the user; empty: of none.
         revision: the last revocation that was there when the rights were read.
+        end: when the session or key ends by itself, in seconds since the epoch; 0: never.
     """
 
     session: str
     user: str
     revision: int
+    end: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,10 @@ class Holder:
     roles: Mapping[str, Role]
     revision: int
 
-    def rights(self, session: str) -> Rights:
+    def rights(self, session: str, *, end: float) -> Rights:
         """What the credential's tokens hang on."""
         user = self.user.uid if self.user else ""
-        return Rights(session=session, user=user, revision=self.revision)
+        return Rights(session=session, user=user, revision=self.revision, end=end)
 
 
 class Holders:

@@ -25,6 +25,7 @@ from toolmesh_contracts.contract import Contract
 from toolmesh_identity.access_tokens import TokenMint
 from toolmesh_identity.api_key_servicer import ApiKeyServicer, RoleServicer
 from toolmesh_identity.api_keys import ApiKeys
+from toolmesh_identity.delegation import Delegation
 from toolmesh_identity.exchange import KeyExchange
 from toolmesh_identity.first_admin import ensure_first_admin
 from toolmesh_identity.gateway_servicer import (
@@ -87,10 +88,17 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             signing_keys, rotate_after_seconds=settings.signing_key_days * 86400
         )
         async with following, open_revocation_log(store) as log:
+            verifier = AccessTokenVerifier(
+                FetchedKeys(signing_keys.fetch),
+                issuer=settings.issuer,
+                audience=settings.audience,
+                revocations=log.revocations,
+            )
+            delegation = Delegation(store, verifier, mint)
             yield Service(
                 name="identity",
                 servicers=(
-                    Servicer(_add_tokens, TokenServicer(exchange, signing_keys)),
+                    Servicer(_add_tokens, TokenServicer(exchange, delegation, signing_keys)),
                     Servicer(_add_api_keys, ApiKeyServicer(api_keys)),
                     Servicer(_add_roles, RoleServicer(roles)),
                     Servicer(_add_users, UserServicer(users, passwords)),
@@ -98,12 +106,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
                     Servicer(_add_revocations, RevocationServicer(log)),
                     Servicer(add_gateway_check_to_server, GatewayCheckServicer(exchange)),
                 ),
-                verifier=AccessTokenVerifier(
-                    FetchedKeys(signing_keys.fetch),
-                    issuer=settings.issuer,
-                    audience=settings.audience,
-                    revocations=log.revocations,
-                ),
+                verifier=verifier,
                 open_paths=frozenset({CHECK_PATH}),
                 on_drain=log.close,
             )

@@ -13,6 +13,8 @@ from toolmesh.identity.v1 import (
     token_service_pb2,
     token_service_pb2_grpc,
 )
+from toolmesh_identity.callers import undelegated_caller
+from toolmesh_identity.delegation import Delegation, Wanted, actors_of
 from toolmesh_identity.exchange import KeyExchange
 from toolmesh_identity.revocation_log import KEEP_SECONDS, RevocationLog
 from toolmesh_identity.signing_keys import SigningKeys
@@ -23,8 +25,9 @@ from toolmesh_serving.caller import current_caller
 class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
     """Serves `TokenService`."""
 
-    def __init__(self, exchange: KeyExchange, keys: SigningKeys) -> None:
+    def __init__(self, exchange: KeyExchange, delegation: Delegation, keys: SigningKeys) -> None:
         self._exchange = exchange
+        self._delegation = delegation
         self._keys = keys
 
     async def ExchangeToken(
@@ -37,6 +40,26 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
             token_type="Bearer",  # noqa: S106 - a scheme's name
             expires_in=Duration(seconds=token.lifetime_seconds),
             scopes=token.scopes,
+        )
+
+    async def DelegateToken(
+        self, request: token_service_pb2.DelegateTokenRequest, context: Any
+    ) -> token_service_pb2.DelegateTokenResponse:
+        """See the proto."""
+        wanted = Wanted(
+            scopes=tuple(request.scopes),
+            workspaces=tuple(request.workspaces),
+            lifetime_seconds=request.lifetime_seconds,
+        )
+        token, workspaces = await self._delegation.delegate(
+            request.subject_token, wanted, actor=undelegated_caller()
+        )
+        return token_service_pb2.DelegateTokenResponse(
+            access_token=token.token,
+            token_type="Bearer",  # noqa: S106 - a scheme's name
+            expires_in=Duration(seconds=token.lifetime_seconds),
+            scopes=token.scopes,
+            workspaces=workspaces,
         )
 
     async def GetJwks(
@@ -52,6 +75,7 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
         self, request: token_service_pb2.RotateSigningKeyRequest, context: Any
     ) -> token_service_pb2.RotateSigningKeyResponse:
         """See the proto."""
+        undelegated_caller()
         kid, sign = await self._keys.rotate()
         return token_service_pb2.RotateSigningKeyResponse(key_id=kid, sign_time=timestamp(sign))
 
@@ -65,6 +89,8 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
             roles=caller.roles,
             scopes=sorted(caller.scopes),
             expire_time=timestamp(caller.expires_at),
+            actors=actors_of(caller.claims),
+            workspaces=caller.claims.get("workspaces", ()),
         )
 
 

@@ -5,11 +5,10 @@ from typing import Any
 from google.protobuf.duration_pb2 import Duration
 
 from toolmesh.identity.v1 import session_pb2, session_service_pb2, session_service_pb2_grpc
-from toolmesh_identity.callers import only_whose
+from toolmesh_identity.callers import only_whose, undelegated_caller
 from toolmesh_identity.sessions import Session, Sessions
 from toolmesh_identity.timestamps import timestamp
 from toolmesh_identity.user_servicer import address_of
-from toolmesh_serving.caller import current_caller
 
 
 class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
@@ -47,7 +46,7 @@ class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
         self, request: session_service_pb2.SignOutRequest, context: Any
     ) -> session_service_pb2.SignOutResponse:
         """See the proto."""
-        await self._sessions.end_of_token(current_caller().session)
+        await self._sessions.end_of_token(undelegated_caller().session)
         return session_service_pb2.SignOutResponse()
 
     async def ListSessions(
@@ -63,6 +62,7 @@ class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
         self, request: session_service_pb2.EndSessionRequest, context: Any
     ) -> session_service_pb2.EndSessionResponse:
         """See the proto."""
+        undelegated_caller()
         await self._sessions.end(request.id, subject=only_whose(""))
         return session_service_pb2.EndSessionResponse()
 

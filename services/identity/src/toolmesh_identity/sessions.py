@@ -219,7 +219,7 @@ class Sessions:
             raise refused
         access = self._mint.mint(
             subject=session.subject,
-            rights=holder.rights(_SESSION + session.id),
+            rights=holder.rights(_SESSION + session.id, end=session.expire_time),
             roles=user.roles,
             scopes=user.scopes(holder.roles),
         )

@@ -3,13 +3,12 @@
 from typing import Any
 
 from toolmesh.identity.v1 import user_pb2, user_service_pb2, user_service_pb2_grpc
-from toolmesh_identity.callers import callers_address, granting_scopes
+from toolmesh_identity.callers import callers_address, granting_scopes, undelegated_caller
 from toolmesh_identity.passwords import Passwords
 from toolmesh_identity.timestamps import timestamp
 from toolmesh_identity.user_records import User
 from toolmesh_identity.users import NewUser, Users
 from toolmesh_serving.call import current_call
-from toolmesh_serving.caller import current_caller
 
 _DEFAULT_PAGE_SIZE = 50
 
@@ -119,8 +118,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         self, request: user_service_pb2.ChangePasswordRequest, context: Any
     ) -> user_service_pb2.ChangePasswordResponse:
         """See the proto."""
-        granting_scopes()
-        subject, address = current_caller().subject, address_of(context)
+        subject, address = undelegated_caller().subject, address_of(context)
         await self._passwords.check(subject, request.current_password, address=address)
         hashed = await self._passwords.hash(request.new_password)
         await self._users.set_password(subject, hashed, granter=None)
