@@ -31,6 +31,7 @@ _FIELDS: Config = {
     "bytes_in": "%BYTES_RECEIVED%",
     "bytes_out": "%BYTES_SENT%",
     "sub": "%REQ(X-SUB)%",
+    "actor": f"%DYNAMIC_METADATA({JWT_FILTER}:{JWT_CLAIMS}:act:sub)%",
     "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     "user_agent": "%REQ(USER-AGENT)%",
 }

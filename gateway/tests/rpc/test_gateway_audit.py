@@ -89,7 +89,7 @@ async def _arrived(chain: Chain, ids: Sequence[str]) -> dict[str, list[Event]]:
 
 async def test_every_kind_of_call_is_told(mesh: Any, gateway: Any) -> None:
     """Allowed, denied, unknown and garbled calls, by each door, with who and what and no secret."""
-    token = mesh.token("echo:use", sub="ann", sid="session-7")
+    token = mesh.token("echo:use", sub="ann", sid="session-7", act={"sub": "agent"})
     whole = {"authorization": f"Bearer {token}"}
     mcp = {
         "jsonrpc": "2.0",
@@ -124,6 +124,7 @@ async def test_every_kind_of_call_is_told(mesh: Any, gateway: Any) -> None:
     assert {name: len(events) for name, events in told.items()} == dict.fromkeys(names, 1)
     (http,) = told["http"]
     assert (http.subject, http.session, http.outcome) == ("ann", "session-7", Outcome.ALLOWED)
+    assert (http.actor, told["key"][0].actor) == ("agent", "")
     assert http.method == "/toolmesh.echo.v1.EchoService/Say"
     assert (http.http_method, http.http_path, http.http_status) == ("POST", "/v1/echo:say", 200)
     assert http.peer == "127.0.0.1"

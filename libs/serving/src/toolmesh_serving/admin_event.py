@@ -38,7 +38,8 @@ def admin_event_fields(
 ) -> dict[str, str]:
     """The fields of one event, for `XADD`; caller and request id are those of the current RPC.
 
-    Outside of an RPC, as at a service's first start, the actor is `system`.
+    Outside of an RPC, as at a service's first start, the actor is `system`. Where the caller's
+    token was delegated, the actor is its subject, and who acts for that is the delegate.
 
     Args:
         action: what was done, `<service>.<noun>.<verb>`, for example `identity.user.suspend`.
@@ -47,11 +48,12 @@ def admin_event_fields(
         after: what is there now; None: nothing. Values of members whose names speak of secrets are
             left out of both, and so are API keys and tokens within any text.
     """
-    actor, session, request_id = _origin()
+    actor, delegate, session, request_id = _origin()
     return {
         "time": repr(time.time()),
         "actor": actor,
         "session": session,
+        "delegate": delegate,
         "action": action,
         "target": without_secrets(target),
         "before": _json(before),
@@ -87,12 +89,12 @@ def _json(value: Mapping[str, Any] | None) -> str:
     return json.dumps(without_secrets(value), sort_keys=True, separators=(",", ":"), default=str)
 
 
-def _origin() -> tuple[str, str, str]:
+def _origin() -> tuple[str, str, str, str]:
     try:
         call = current_call()
     except LookupError:
-        return "system", "", ""
+        return "system", "", "", ""
     caller = call.caller
-    # A service that does not know of sessions yet has callers without one.
-    session = str(getattr(caller, "session", ""))
-    return (caller.subject if caller else ""), session, call.request_id
+    if caller is None:
+        return "", "", "", call.request_id
+    return caller.subject, caller.actor, caller.session, call.request_id

@@ -165,6 +165,10 @@ BAD_TOKENS: dict[str, Any] = {
     "a workspace that is no text": lambda signer: signer.token(workspaces=["one", 2]),
     "a workspace without an id": lambda signer: signer.token(workspaces=["one", ""]),
     "a list of lists of workspaces": lambda signer: signer.token(workspaces=[["one"]]),
+    "an actor that is text": lambda signer: signer.token(act="agent"),
+    "an actor without a name": lambda signer: signer.token(act={}),
+    "an actor's actor that is a list": lambda signer: signer.token(act={"sub": "a", "act": []}),
+    "an actor's session that is a number": lambda signer: signer.token(act={"sub": "a", "sid": 7}),
     "a time that is no number": lambda signer: signer.token(exp="soon"),
     "too long": lambda signer: signer.token() + "A" * 9000,
     **{
@@ -265,6 +269,24 @@ async def test_a_good_token_tells_who_calls(
     assert seen[0].scopes == {"parrot:use", "other:read"}
     assert seen[0].token == token
     assert token not in repr(seen[0])
+
+
+async def test_a_delegated_token_tells_who_acts(
+    serve: Any, parrot: SimpleNamespace, signer: Any
+) -> None:
+    """The work sees the actor beside the subject; of nested ones the one who acts now."""
+    seen = []
+
+    async def say(request: Any, context: Any) -> Any:
+        seen.append((current_caller().subject, current_caller().actor))
+        return parrot.pb2.SayResponse()
+
+    served = await serve({"Say": say})
+    for act in (None, {"sub": "bot"}, {"sub": "bot2", "act": {"sub": "bot"}}):
+        metadata = (("authorization", f"Bearer {signer.token(act=act)}"),)
+        await served.stub.Say(parrot.pb2.SayRequest(text="hi"), metadata=metadata)
+
+    assert seen == [("ann", ""), ("ann", "bot"), ("ann", "bot2")]
 
 
 async def test_headers_that_name_a_user_have_no_effect(

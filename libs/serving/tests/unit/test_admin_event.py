@@ -20,6 +20,7 @@ def test_fields_of_an_event_outside_of_a_call() -> None:
     assert fields == {
         "actor": "system",
         "session": "",
+        "delegate": "",
         "action": "identity.user.create",
         "target": "ann",
         "before": "",

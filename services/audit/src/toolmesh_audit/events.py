@@ -32,6 +32,7 @@ class Event:
 
     Attributes:
         id: of a call: one that the gateway chose, so no caller can have two calls look like one.
+        actor: who acted for the subject, by a token that was delegated to it.
         method: the gRPC path of a call, or the action of a change.
         before, after: plain data without secrets; None: nothing was or is there.
     """
@@ -42,6 +43,7 @@ class Event:
     request_id: str = ""
     subject: str = ""
     session: str = ""
+    actor: str = ""
     outcome: Outcome = Outcome.ALLOWED
     method: str = ""
     side_effect: str = ""

@@ -40,6 +40,7 @@ def call_event(
         request_id=text("request_id"),
         subject=text("sub"),
         session=text("session"),
+        actor=text("actor"),
         outcome=outcome_of(http_status=status, grpc_status=code),
         method=method,
         side_effect=side_effects.get(method, ""),

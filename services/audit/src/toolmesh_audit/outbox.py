@@ -54,6 +54,7 @@ def change_event(place: bytes, fields: Mapping[bytes, bytes]) -> Event:
         request_id=member("request_id"),
         subject=member("actor"),
         session=member("session"),
+        actor=member("delegate"),
         method=member("action") or "unknown",
         target=member("target"),
         before=_document(text.get("before", b"")),

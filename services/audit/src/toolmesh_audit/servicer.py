@@ -156,6 +156,7 @@ def _event(found: Found) -> audit_event_pb2.AuditEvent:
     shown.request_id = event.request_id
     shown.subject = event.subject
     shown.session = event.session
+    shown.actor = event.actor
     shown.outcome = _OUTCOME_VALUES[event.outcome]
     if event.kind is Kind.CALL:
         shown.call.CopyFrom(_call(event))

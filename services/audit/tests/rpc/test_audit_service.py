@@ -134,6 +134,7 @@ async def test_no_secret_gets_into_the_log(audit: Any, store: Any) -> None:
         before={"note": f"was {TOKEN}", "key_id": "k1"},
         after={"password": "hunter2", "nested": {"secret_hash": "abc"}, "token": TOKEN},
     )
+    fields["delegate"] = "agent"
     garbled = {"action": f"x {KEY}", "after": f"no json {TOKEN}", "time": "soon"}
     await store.xadd(ADMIN_EVENTS_STREAM, fields)
     await store.xadd(ADMIN_EVENTS_STREAM, garbled)
@@ -144,6 +145,7 @@ async def test_no_secret_gets_into_the_log(audit: Any, store: Any) -> None:
         assert secret.encode() not in kept
         assert secret not in str(fields)
     assert events[1].change.before["key_id"] == "k1"
+    assert (events[1].subject, events[1].actor, events[0].actor) == ("system", "agent", "")
     assert events[1].change.after["password"] == "[removed]"
 
 
