@@ -157,3 +157,20 @@ def logs() -> Generator[list[Any]]:
     """What is logged during the test."""
     with structlog.testing.capture_logs() as entries:
         yield entries
+
+
+@pytest.fixture
+def issuers_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the file of issuers: `issuers_file(issuer, ...)`, with settings of each as text."""
+
+    def issuers_file(*issuers: tuple[str, str]) -> Path:
+        path = tmp_path / "issuers.toml"
+        path.write_text(
+            "\n".join(
+                f'[[issuers]]\nissuer = "{url}"\naudiences = ["toolmesh"]\n{more}'
+                for url, more in issuers
+            )
+        )
+        return path
+
+    return issuers_file

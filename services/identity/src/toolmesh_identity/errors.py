@@ -178,6 +178,27 @@ class DelegationTooDeep(ToolmeshError):
     reason = "DELEGATION_TOO_DEEP"
 
 
+class IdTokenInvalid(ToolmeshError):
+    """An issuer's ID token cannot be trusted; which of its parts is bad is not told."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "ID_TOKEN_INVALID"
+
+
+class ExternalAccountRefused(ToolmeshError):
+    """The issuer knows who it is, but such an account may not sign in here."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "EXTERNAL_ACCOUNT_REFUSED"
+
+
+class ExternalIdentityTaken(ToolmeshError):
+    """The external identity belongs to another user."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "EXTERNAL_IDENTITY_TAKEN"
+
+
 class ApiKeyEnded(ToolmeshError):
     """The key was revoked or has expired, so it cannot be changed."""
 

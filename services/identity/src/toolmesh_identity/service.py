@@ -27,6 +27,8 @@ from toolmesh_identity.api_key_servicer import ApiKeyServicer, RoleServicer
 from toolmesh_identity.api_keys import ApiKeys
 from toolmesh_identity.delegation import Delegation
 from toolmesh_identity.exchange import KeyExchange
+from toolmesh_identity.external_issuers import read_issuers
+from toolmesh_identity.external_sign_in import ExternalSignIn
 from toolmesh_identity.first_admin import ensure_first_admin
 from toolmesh_identity.gateway_servicer import (
     CHECK_PATH,
@@ -34,6 +36,7 @@ from toolmesh_identity.gateway_servicer import (
     add_gateway_check_to_server,
 )
 from toolmesh_identity.holders import Holders
+from toolmesh_identity.id_tokens import open_id_tokens
 from toolmesh_identity.passwords import AttemptLimits, Attempts, Passwords
 from toolmesh_identity.revocation_log import open_revocation_log
 from toolmesh_identity.roles import RoleBook
@@ -55,11 +58,15 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
     """Opens what the service needs, waiting for Redis if it is not there yet.
 
     Raises:
+        IssuersFileError: the file of issuers cannot be used.
         SecretError: the secret file does not fit the store.
         ApiKeyInvalid: the administrator's key file does not hold an API key.
     """
     secret = Secret.open(settings.secret_file)
-    async with open_store(settings.redis_url, decode_responses=False) as store:
+    async with (
+        open_id_tokens(read_issuers(settings.issuers_file)) as id_tokens,
+        open_store(settings.redis_url, decode_responses=False) as store,
+    ):
         await until_reached(store)
         signing_keys = await SigningKeys.open(
             store, secret, publish_seconds=settings.signing_key_publish_seconds
@@ -83,6 +90,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             mint=mint,
             idle_seconds=settings.session_seconds,
         )
+        external = ExternalSignIn(id_tokens, users, sessions)
         exchange = KeyExchange(api_keys, mint)
         following = following_keys(
             signing_keys, rotate_after_seconds=settings.signing_key_days * 86400
@@ -102,7 +110,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
                     Servicer(_add_api_keys, ApiKeyServicer(api_keys)),
                     Servicer(_add_roles, RoleServicer(roles)),
                     Servicer(_add_users, UserServicer(users, passwords)),
-                    Servicer(_add_sessions, SessionServicer(sessions)),
+                    Servicer(_add_sessions, SessionServicer(sessions, external)),
                     Servicer(_add_revocations, RevocationServicer(log)),
                     Servicer(add_gateway_check_to_server, GatewayCheckServicer(exchange)),
                 ),

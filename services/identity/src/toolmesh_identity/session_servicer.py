@@ -6,6 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from toolmesh.identity.v1 import session_pb2, session_service_pb2, session_service_pb2_grpc
 from toolmesh_identity.callers import only_whose, undelegated_caller
+from toolmesh_identity.external_sign_in import ExternalSignIn
 from toolmesh_identity.sessions import Session, Sessions
 from toolmesh_identity.timestamps import timestamp
 from toolmesh_identity.user_servicer import address_of
@@ -14,8 +15,9 @@ from toolmesh_identity.user_servicer import address_of
 class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
     """Serves `SessionService`."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, external: ExternalSignIn) -> None:
         self._sessions = sessions
+        self._external = external
 
     async def SignIn(
         self, request: session_service_pb2.SignInRequest, context: Any
@@ -25,6 +27,18 @@ class SessionServicer(session_service_pb2_grpc.SessionServiceServicer):
             request.user, request.password, address=address_of(context)
         )
         return session_service_pb2.SignInResponse(
+            access_token=signed_in.access.token,
+            expires_in=Duration(seconds=signed_in.access.lifetime_seconds),
+            refresh_token=signed_in.refresh_token,
+            session=_session(signed_in.session),
+        )
+
+    async def SignInWithIdToken(
+        self, request: session_service_pb2.SignInWithIdTokenRequest, context: Any
+    ) -> session_service_pb2.SignInWithIdTokenResponse:
+        """See the proto."""
+        signed_in = await self._external.sign_in(request.id_token, nonce=request.nonce)
+        return session_service_pb2.SignInWithIdTokenResponse(
             access_token=signed_in.access.token,
             expires_in=Duration(seconds=signed_in.access.lifetime_seconds),
             refresh_token=signed_in.refresh_token,

@@ -35,6 +35,7 @@ class Session:
     Attributes:
         uid: the random id of the user.
         refresh_hash: of the one refresh token that is good.
+        end: when the session ends, refreshed or not; 0: only when it is not.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Session:
     refresh_time: float
     expire_time: float
     refresh_hash: str
+    end: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +91,34 @@ class Sessions:
         """
         begun = time.time()
         await self._passwords.check(user_id, password, address=address)
-        return await self.begin(user_id, proved=begun)
+        return await self.begin(user_id, refused=sign_in_failed(), proved=begun)
 
-    async def begin(self, user_id: str, *, proved: float | None = None) -> SignedIn:
+    async def begin(
+        self,
+        user_id: str,
+        *,
+        refused: Exception,
+        proved: float | None = None,
+        longest_seconds: float = 0,
+    ) -> SignedIn:
         """Begins a session of a user who has proved who it is.
 
         Args:
+            refused: what to raise when there is no such user, or it is suspended.
             proved: when what proves it was read, in seconds since the epoch; None: now. What was
                 changed since then, such as the password, ends this session, too.
+            longest_seconds: when the session ends, however often it is refreshed; 0: never.
 
         Raises:
-            SignInFailed: there is no such user, or it is suspended.
             Unavailable: Redis does not answer.
         """
         with reaching_store():
             content = await self._store.get(USER_PREFIX + user_id)
         user = None if content is None else parse_user(content)
         if user is None or user.suspend_time:
-            raise sign_in_failed()
+            raise refused
         now = time.time()
+        end = now + longest_seconds if longest_seconds else 0
         session_id = base64.b32encode(secrets.token_bytes(10)).decode().lower()
         token, hashed = self._new_token(session_id)
         session = Session(
@@ -116,8 +127,9 @@ class Sessions:
             uid=user.uid,
             create_time=now if proved is None else proved,
             refresh_time=now,
-            expire_time=now + self._idle,
+            expire_time=self._expire_time(now, end),
             refresh_hash=hashed,
+            end=end,
         )
         async with self._store.pipeline(transaction=True) as pipe:
             self._queue(pipe, session)
@@ -125,7 +137,7 @@ class Sessions:
             with reaching_store():
                 await pipe.execute()
         await self._end_oldest(user_id)
-        return await self._signed_in(session, token, refused=sign_in_failed())
+        return await self._signed_in(session, token, refused=refused)
 
     async def refresh(self, token: str) -> SignedIn:
         """Exchanges a refresh token for new tokens. One that was used before ends its session.
@@ -150,8 +162,11 @@ class Sessions:
                 return None
             new_token, new_hash = self._new_token(session_id)
             now = time.time()
+            expire_time = self._expire_time(now, before.end)
+            if expire_time <= now:
+                raise _invalid()
             after = replace(
-                before, refresh_hash=new_hash, refresh_time=now, expire_time=now + self._idle
+                before, refresh_hash=new_hash, refresh_time=now, expire_time=expire_time
             )
             pipe.multi()
             self._queue(pipe, after)
@@ -236,8 +251,12 @@ class Sessions:
                 with reaching_store():
                     await self._store.zrem(_index(user_id), session_id)
 
+    def _expire_time(self, now: float, end: float) -> float:
+        return min(now + self._idle, end or now + self._idle)
+
     def _queue(self, pipe: Any, session: Session) -> None:
-        pipe.set(_record_key(session.id), orjson.dumps(asdict(session)), ex=self._idle)
+        left = max(1, round(session.expire_time - session.refresh_time))
+        pipe.set(_record_key(session.id), orjson.dumps(asdict(session)), ex=left)
         pipe.zadd(_index(session.subject), {session.id: session.refresh_time})
         pipe.expire(_index(session.subject), self._idle)
 

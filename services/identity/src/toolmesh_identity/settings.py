@@ -10,6 +10,11 @@ from toolmesh_serving.settings import ServingSettings
 class Settings(ServingSettings):
     """Read from `TOOLMESH_*` in the environment."""
 
+    issuers_file: Path | None = Field(
+        None,
+        description="A TOML file of the OpenID Connect issuers whose ID tokens users may sign in "
+        "with; unset: none.",
+    )
     redis_url: str = Field("redis://redis:6379/0", description="Where keys and roles are kept.")
     secret_file: Path = Field(
         Path("secret.key"),

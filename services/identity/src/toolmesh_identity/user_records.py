@@ -1,5 +1,6 @@
 """Users as they are kept."""
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,6 +12,17 @@ from toolmesh_identity.roles import Role, scopes_of
 
 USER_PREFIX: Final = "identity:user:"
 PASSWORD_PREFIX: Final = "identity:password:"  # noqa: S105 - a key's name
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIdentity:
+    """An account at an OpenID Connect issuer: its claims `iss` and `sub`. Both empty: none."""
+
+    issuer: str = ""
+    subject: str = ""
+
+
+NO_IDENTITY: Final = ExternalIdentity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class User:
     suspend_time: float = 0
     sessions_from: float = 0
     has_password: bool = False
+    external: ExternalIdentity = NO_IDENTITY
 
     def scopes(self, roles: Mapping[str, Role]) -> frozenset[str]:
         """What the user may do; nothing while suspended."""
@@ -42,10 +55,17 @@ def new_uid() -> str:
     return secrets.token_urlsafe(12)
 
 
+def external_key(external: ExternalIdentity) -> str:
+    """Where it lies whose an external identity is. Its parts may hold any character."""
+    digest = hashlib.sha256(orjson.dumps([external.issuer, external.subject])).hexdigest()
+    return f"identity:external:{digest}"
+
+
 def parse_user(content: bytes) -> User:
     """Reads what `serialize_user` wrote."""
     kept: dict[str, Any] = orjson.loads(content)
     kept["roles"] = tuple(kept["roles"])
+    kept["external"] = ExternalIdentity(**kept.get("external", {}))
     return User(**kept)
 
 

@@ -1,14 +1,16 @@
 """The RPCs about users: protos to domain and back."""
 
+from dataclasses import asdict
 from typing import Any
 
 from toolmesh.identity.v1 import user_pb2, user_service_pb2, user_service_pb2_grpc
 from toolmesh_identity.callers import callers_address, granting_scopes, undelegated_caller
 from toolmesh_identity.passwords import Passwords
 from toolmesh_identity.timestamps import timestamp
-from toolmesh_identity.user_records import User
+from toolmesh_identity.user_records import NO_IDENTITY, ExternalIdentity, User
 from toolmesh_identity.users import NewUser, Users
 from toolmesh_serving.call import current_call
+from toolmesh_serving.errors import FieldInvalid, FieldViolation
 
 _DEFAULT_PAGE_SIZE = 50
 
@@ -31,7 +33,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
     ) -> user_service_pb2.CreateUserResponse:
         """See the proto."""
         granter = granting_scopes()
-        new = NewUser(request.id, request.display_name, tuple(request.roles))
+        new = _new_user(request)
         hashed = await self._passwords.hash(request.password)
         user = await self._users.create(new, granter=granter, password_hash=hashed)
         return user_service_pb2.CreateUserResponse(user=await self._user(user))
@@ -42,8 +44,8 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         """See the proto."""
         granter = granting_scopes()
         outcomes: list[user_service_pb2.ProvisionOutcome] = []
-        for each in request.users:
-            new = NewUser(each.id, each.display_name, tuple(each.roles))
+        for index, each in enumerate(request.users):
+            new = _new_user(each, field=f"users[{index}].")
             result, error = await self._users.provision(new, granter=granter)
             outcome = user_service_pb2.ProvisionOutcome(
                 id=each.id,
@@ -81,6 +83,7 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
             granter=granting_scopes(),
             display_name=request.display_name if request.HasField("display_name") else None,
             roles=tuple(request.roles.names) if request.HasField("roles") else None,
+            external=_external(request),
         )
         return user_service_pb2.UpdateUserResponse(user=await self._user(user))
 
@@ -128,6 +131,25 @@ class UserServicer(user_service_pb2_grpc.UserServiceServicer):
         return _user(user, await self._users.roles_by_name())
 
 
+def _new_user(given: Any, *, field: str = "") -> NewUser:
+    return NewUser(
+        given.id, given.display_name, tuple(given.roles), external=_external(given, field=field)
+    )
+
+
+def _external(given: Any, *, field: str = "") -> ExternalIdentity | None:
+    if not given.HasField("external_identity"):
+        return None
+    external = ExternalIdentity(given.external_identity.issuer, given.external_identity.subject)
+    for name, part in (("issuer", external.issuer), ("subject", external.subject)):
+        if not part and external != NO_IDENTITY:
+            violation = FieldViolation(f"{field}external_identity.{name}", "is required")
+            raise FieldInvalid(
+                "an external identity has an issuer and a subject", field_violations=[violation]
+            )
+    return external
+
+
 def _user(user: User, roles: Any) -> user_pb2.User:
     return user_pb2.User(
         id=user.id,
@@ -138,4 +160,7 @@ def _user(user: User, roles: Any) -> user_pb2.User:
         update_time=timestamp(user.update_time),
         suspend_time=timestamp(user.suspend_time),
         has_password=user.has_password,
+        external_identity=None
+        if user.external == NO_IDENTITY
+        else user_pb2.ExternalIdentity(**asdict(user.external)),
     )

@@ -4,18 +4,21 @@ import enum
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from toolmesh_identity.errors import LastAdmin, UserExists, UserUnknown
+from toolmesh_identity.errors import ExternalIdentityTaken, LastAdmin, UserExists, UserUnknown
 from toolmesh_identity.key_records import queue_revoking_keys
 from toolmesh_identity.page_tokens import read_page_token, write_page_token
 from toolmesh_identity.revocation_log import queue_revocation
 from toolmesh_identity.roles import RoleBook, check_grant, check_roles, scopes_of
 from toolmesh_identity.user_records import (
+    NO_IDENTITY,
     PASSWORD_PREFIX,
     USER_PREFIX,
+    ExternalIdentity,
     User,
+    external_key,
     new_uid,
     parse_user,
     serialize_user,
@@ -32,11 +35,12 @@ _ADMIN_ROLE: Final = "admin"
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user to make."""
+    """A user to make. `external` None: no external identity, or that of before."""
 
     id: str
     display_name: str
     roles: Sequence[str]
+    external: ExternalIdentity | None = None
 
 
 class Provisioned(enum.Enum):
@@ -65,7 +69,7 @@ class Users:
             password_hash: to sign in with; empty: none.
 
         Raises:
-            UserExists, RoleUnknown, GrantTooWide: it cannot be.
+            UserExists, ExternalIdentityTaken, RoleUnknown, GrantTooWide: it cannot be.
             Unavailable: Redis does not answer.
         """
         await self._check_roles(new.roles, granter)
@@ -78,11 +82,13 @@ class Users:
             create_time=now,
             update_time=now,
             has_password=bool(password_hash),
+            external=new.external or NO_IDENTITY,
         )
 
         async def work(pipe: Any) -> User:
             if await pipe.exists(_record_key(new.id)):
                 raise UserExists(f"there is a user {new.id}", metadata={"id": new.id})
+            await _keep_identities_apart(pipe, user)
             pipe.multi()
             pipe.zadd(_INDEX, {new.id: 0})
             if password_hash:
@@ -91,7 +97,18 @@ class Users:
             note(pipe, "identity.user.create", user.id, after=_told(user))
             return user
 
-        return await change(self._store, work, _record_key(new.id))
+        return await change(self._store, work, _record_key(new.id), external_key(user.external))
+
+    async def find(self, external: ExternalIdentity) -> User | None:
+        """The user that an external identity belongs to.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        with reaching_store():
+            user_id = await self._store.get(external_key(external))
+            content = await self._store.get(_record_key(user_id.decode())) if user_id else None
+        return None if content is None else parse_user(content)
 
     async def get(self, user_id: str) -> User:
         """A user.
@@ -123,14 +140,19 @@ class Users:
         self,
         user_id: str,
         *,
-        granter: frozenset[str],
+        granter: frozenset[str] | None,
         display_name: str | None = None,
         roles: Sequence[str] | None = None,
+        external: ExternalIdentity | None = None,
     ) -> User:
         """Changes a user; what is None stays. Tokens of a user that loses a scope are revoked.
 
+        Args:
+            granter: the scopes of who changes it; None: the service itself.
+            external: another external identity, or none; sessions that one began end.
+
         Raises:
-            UserUnknown, RoleUnknown, GrantTooWide, LastAdmin: it cannot be.
+            UserUnknown, RoleUnknown, GrantTooWide, LastAdmin, ExternalIdentityTaken: it cannot be.
             Unavailable: Redis does not answer.
         """
         known = await self._roles.current()
@@ -143,13 +165,22 @@ class Users:
                 before,
                 display_name=before.display_name if display_name is None else display_name,
                 roles=before.roles if roles is None else tuple(sorted(set(roles))),
+                external=before.external if external is None else external,
             )
             # Neither give what one does not hold, nor rule over who holds more.
-            check_grant(scopes_of(before.roles + after.roles, known), granter)
+            if granter is not None:
+                check_grant(scopes_of(before.roles + after.roles, known), granter)
             lost = scopes_of(before.roles, known) - scopes_of(after.roles, known)
-            return await self._replace(pipe, before, after, action="update", revoke=bool(lost))
+            moved = before.external not in (after.external, NO_IDENTITY)
+            if moved:
+                after = replace(after, sessions_from=time.time())
+            await _keep_identities_apart(pipe, after)
+            return await self._replace(
+                pipe, before, after, action="update", revoke=bool(lost) or moved
+            )
 
-        return await change(self._store, work, _record_key(user_id), _ADMINS)
+        watched = external_key(external or NO_IDENTITY)
+        return await change(self._store, work, _record_key(user_id), _ADMINS, watched)
 
     async def suspend(self, user_id: str, *, granter: frozenset[str]) -> User:
         """Suspends a user and revokes its tokens; its sessions have ended for good.
@@ -232,6 +263,7 @@ class Users:
             revoke_keys = await queue_revoking_keys(pipe, user_id)
             pipe.multi()
             pipe.delete(_record_key(user_id), PASSWORD_PREFIX + user_id)
+            pipe.delete(external_key(before.external))
             pipe.zrem(_INDEX, user_id).srem(_ADMINS, user_id)
             revoke_keys()
             queue_revocation(pipe, "user", before.uid)
@@ -253,10 +285,17 @@ class Users:
                 await self.create(new, granter=granter)
             except UserExists:
                 user = await self.get(new.id)
-                if (user.display_name, user.roles) == wanted:
+                if (user.display_name, user.roles) == wanted and new.external in (
+                    None,
+                    user.external,
+                ):
                     return Provisioned.UNCHANGED, None
                 await self.update(
-                    new.id, granter=granter, display_name=new.display_name, roles=new.roles
+                    new.id,
+                    granter=granter,
+                    display_name=new.display_name,
+                    roles=new.roles,
+                    external=new.external,
                 )
                 return Provisioned.UPDATED, None
         except ToolmeshError as error:
@@ -285,6 +324,8 @@ class Users:
         await _keep_an_admin(pipe, before, after)
         after = replace(after, update_time=time.time())
         pipe.multi()
+        if before.external != after.external:
+            pipe.delete(external_key(before.external))
         _queue(pipe, after)
         if revoke:
             queue_revocation(pipe, "user", after.uid)
@@ -304,8 +345,20 @@ async def _keep_an_admin(pipe: Any, before: User, after: User | None) -> None:
         )
 
 
+async def _keep_identities_apart(pipe: Any, user: User) -> None:
+    if user.external != NO_IDENTITY:
+        taken_by = await pipe.get(external_key(user.external))
+        if taken_by not in (None, user.id.encode()):
+            raise ExternalIdentityTaken(
+                "the external identity belongs to another user; take it from that one first",
+                metadata={"issuer": user.external.issuer},
+            )
+
+
 def _queue(pipe: Any, user: User) -> None:
     pipe.set(_record_key(user.id), serialize_user(user))
+    if user.external != NO_IDENTITY:
+        pipe.set(external_key(user.external), user.id)
     if _is_admin(user):
         pipe.sadd(_ADMINS, user.id)
     else:
@@ -328,4 +381,5 @@ def _told(user: User) -> dict[str, Any]:
         "display_name": user.display_name,
         "roles": list(user.roles),
         "suspended": bool(user.suspend_time),
+        "external": asdict(user.external),
     }

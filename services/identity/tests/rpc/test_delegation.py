@@ -233,7 +233,7 @@ async def test_a_subject_token_that_is_not_good_is_refused(
     token = {
         "garbage": "garbage",
         "altered": parties.user[:-4] + "AAAA",
-        "unsigned": jwt.encode(claims_of(parties.user), None, algorithm="none"),
+        "unsigned": jwt.encode(claims_of(parties.user), "", algorithm="none"),
         "revoked": parties.user,
         "an API key": identity.admin_key,
     }[kind]
