@@ -1,11 +1,16 @@
 """Channels to the gateway or, inside the mesh, to a service."""
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
 import grpc.aio
+from google.rpc import error_details_pb2, status_pb2
+
+from toolmesh_client.fresh_tokens import FreshTokens
 
 # Returns the access token to send; may exchange or refresh one first.
 TokenSource = Callable[[], Awaitable[str]]
@@ -15,6 +20,10 @@ TimeLeft = Callable[[], float | None]
 Forwarded = Callable[[], Mapping[str, str]]
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+_SESSION_SERVICE = "toolmesh.identity.v1.SessionService"
+# The reasons of a refusal for which another token may help: of a service, and of other gateways.
+_TOKEN_REASONS = ("TOKEN_INVALID", "")
 
 # UNAVAILABLE means that the call did not reach a service that works, so it is tried again. With
 # wait_for_ready a call to a service that is just restarting waits for it, within its deadline.
@@ -30,7 +39,12 @@ _SERVICE_CONFIG = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
+        # A refresh token that was sent twice ends its session, so it is sent once.
+        {
+            "name": [{"service": _SESSION_SERVICE, "method": "RefreshSession"}],
+            "waitForReady": True,
+        },
     ]
 }
 _OPTIONS: list[tuple[str, Any]] = [
@@ -59,7 +73,9 @@ def open_channel(
 
     Args:
         address: `unix:path`, `host:port` or another gRPC target.
-        token: where the access token of each call comes from; None sends none.
+        token: where the access token of each call comes from; None sends none. If it is one of
+            `FreshTokens`, a token that was refused is dropped and the call made once more with
+            another, unless its request is a stream.
         time_left: bounds every call that states no timeout of its own; used inside the mesh, where
             a call must not outlive the one that it serves.
         forwarded: further metadata of each call, asked for when it is made.
@@ -102,22 +118,59 @@ class _Decorator:
         return self._token is None and self._time_left is None and self._forwarded is None
 
     async def __call__(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        return (await self.with_token(details))[0]
+
+    async def with_token(
+        self, details: grpc.aio.ClientCallDetails
+    ) -> tuple[grpc.aio.ClientCallDetails, str]:
+        """The call as it is sent, and the token in it that can be replaced; empty: none."""
         metadata = grpc.aio.Metadata(*(details.metadata or ()))
+        token = ""
         if self._token is not None and "authorization" not in metadata:
-            metadata.add("authorization", f"Bearer {await self._token()}")
+            token = await self._token()
+            metadata.add("authorization", f"Bearer {token}")
         if self._forwarded is not None:
             for key, value in self._forwarded().items():
                 metadata.add(key, value)
         timeout = details.timeout
         if timeout is None and self._time_left is not None:
             timeout = self._time_left()
-        return grpc.aio.ClientCallDetails(
+        sent = grpc.aio.ClientCallDetails(
             method=details.method,
             timeout=timeout,
             metadata=metadata,
             credentials=details.credentials,
             wait_for_ready=details.wait_for_ready,
         )
+        return sent, token if isinstance(self._token, FreshTokens) else ""
+
+    async def dropped(self, token: str, call: Any) -> bool:
+        """Whether a call failed because of its token, which is then forgotten."""
+        if not isinstance(self._token, FreshTokens) or not await _is_refusal_of_token(call):
+            return False
+        self._token.drop(token)
+        return True
+
+
+async def _is_refusal_of_token(call: Any) -> bool:
+    try:
+        if await call.code() is not grpc.StatusCode.UNAUTHENTICATED:
+            return False
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
+    info = error_details_pb2.ErrorInfo()
+    for key, value in await call.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            any(detail.Unpack(info) for detail in status_pb2.Status.FromString(value).details)
+    return info.reason in _TOKEN_REASONS
+
+
+def _time_is_left(details: Any, begun: float) -> Any:
+    """The call for its second try, which ends when the first one had to."""
+    if details.timeout is None:
+        return details
+    return details._replace(timeout=max(0.0, details.timeout - (time.monotonic() - begun)))
 
 
 # gRPC asks for one class per kind of call; a class of all four kinds would be taken for the first.
@@ -130,7 +183,13 @@ class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
         self, continuation: Any, client_call_details: Any, request: Any
     ) -> Any:
-        return await continuation(await self._decorate(client_call_details), request)
+        begun = time.monotonic()
+        sent, token = await self._decorate.with_token(client_call_details)
+        call = await continuation(sent, request)
+        if token and await self._decorate.dropped(token, call):
+            again = await self._decorate(_time_is_left(client_call_details, begun))
+            return await continuation(again, request)
+        return call
 
 
 class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
@@ -140,7 +199,39 @@ class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(
         self, continuation: Any, client_call_details: Any, request: Any
     ) -> Any:
-        return await continuation(await self._decorate(client_call_details), request)
+        begun = time.monotonic()
+        sent, token = await self._decorate.with_token(client_call_details)
+        call = await continuation(sent, request)
+        if not token:
+            return call
+        answers, failed = await _begun(call)
+        if failed and await self._decorate.dropped(token, call):
+            again = await self._decorate(_time_is_left(client_call_details, begun))
+            return await continuation(again, request)
+        return answers
+
+
+async def _begun(call: Any) -> tuple[AsyncIterator[Any], bool]:
+    """The answers of a call whose first one is here, and whether it failed before that."""
+    rest = aiter(call)
+    first: list[Any] = []
+    failure: list[grpc.aio.AioRpcError] = []
+    try:
+        first.append(await anext(rest))
+    except StopAsyncIteration:
+        pass
+    except grpc.aio.AioRpcError as error:
+        failure.append(error)
+
+    async def answers() -> AsyncIterator[Any]:
+        for error in failure:
+            raise error
+        for answer in first:
+            yield answer
+        async for answer in rest:
+            yield answer
+
+    return answers(), bool(failure)
 
 
 class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):

@@ -12,7 +12,7 @@ import grpc.aio
 import pytest
 
 from toolmesh.identity.v1 import token_service_pb2, token_service_pb2_grpc
-from toolmesh_client import api_key
+from toolmesh_client import fresh_tokens
 from toolmesh_client.api_key import ApiKeyTokens
 from toolmesh_client.channels import open_channel, service_address
 
@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The time that the module under test reads: set `now` to move it."""
     clock = SimpleNamespace(now=time.monotonic())
     fake = SimpleNamespace(monotonic=lambda: clock.now)
-    monkeypatch.setattr(api_key, "time", fake)
+    monkeypatch.setattr(fresh_tokens, "time", fake)
     return clock
 
 
