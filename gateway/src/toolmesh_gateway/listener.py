@@ -2,11 +2,11 @@
 
 from toolmesh_contracts.contract import Contract
 from toolmesh_gateway.access_log import access_logs
-from toolmesh_gateway.authentication import api_keys, browser_token, tokens
+from toolmesh_gateway.authentication import api_keys, brings_key, browser_token, tokens
 from toolmesh_gateway.authorization import authorization
 from toolmesh_gateway.clusters import OTLP_CLUSTER
 from toolmesh_gateway.local_replies import local_replies
-from toolmesh_gateway.rate_limit import rate_limit
+from toolmesh_gateway.rate_limit import caller_limit, key_check_limit
 from toolmesh_gateway.routes import route_configuration
 from toolmesh_gateway.settings import MIB, GatewaySettings
 from toolmesh_gateway.terms import IDENTITY, SUBJECT_HEADER, Config, extension, seconds, typed
@@ -54,11 +54,12 @@ def http_filters(contract: Contract, settings: GatewaySettings) -> list[Config]:
         # Before everything that can refuse: a refusal is then told in the caller's own protocol.
         _plain("grpc_web", "grpc_web.v3.GrpcWeb"),
         browser_token(),
-        api_keys(),
-        tokens(contract, settings),
     ]
-    if settings.gateway_rate_limit:
-        chain.append(rate_limit(settings))
+    if settings.gateway_rate_limits:
+        chain.append(key_check_limit(settings, brings_key()))
+    chain += [api_keys(), tokens(contract, settings)]
+    if settings.gateway_rate_limits:
+        chain.append(caller_limit(settings))
     if settings.gateway_mcp:
         chain += [mcp_depth(), mcp_structured(), mcp_mark(), mcp_bridge(contract, settings)]
     return [

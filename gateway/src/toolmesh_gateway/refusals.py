@@ -12,6 +12,9 @@ from toolmesh_gateway.authorization import access_name
 from toolmesh_gateway.terms import MCP_PATH
 
 _PREFIX = "ERROR_REASON_"
+# Of a caller's many possible waits these are told in a status, which is written beforehand; the
+# header `retry-after` has the very number. A call a minute is the lowest rate.
+_WAITS = (1, 5, 15, 60)
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,14 @@ def _about_the_caller() -> Iterator[Refusal]:
         ),
         http_status=401,
     )
-    yield Refusal(
-        when="response.code == 429",
-        code=code_pb2.RESOURCE_EXHAUSTED,
-        reason=_reason(reasons.ERROR_REASON_RATE_LIMITED),
-        message="too many calls; slow down",
-        retry_seconds=1,
-    )
+    for wait in _WAITS:
+        yield Refusal(
+            when=f"response.code == 429 && int(response.headers['retry-after']) <= {wait}",
+            code=code_pb2.RESOURCE_EXHAUSTED,
+            reason=_reason(reasons.ERROR_REASON_RATE_LIMITED),
+            message="too many calls; slow down",
+            retry_seconds=wait,
+        )
 
 
 def _about_the_request() -> Iterator[Refusal]:

@@ -39,12 +39,16 @@ class GatewaySettings(BaseSettings):
     """How often the signing keys are fetched anew. A new key must be published that long before
     the first token is signed with it."""
 
-    gateway_rate_limit: int = Field(default=200, ge=0)
-    """Calls a second that one caller may make for long. 0: no limit."""
-    gateway_rate_limit_burst: int = Field(default=400, ge=1)
-    """Calls that one caller may make at once after a pause."""
+    gateway_rate_limits: bool = True
+    """Whether calls are counted. How many a user or key may make stands in its token."""
     gateway_rate_limit_callers: int = Field(default=10_000, ge=1)
-    """How many callers have a bucket at a time; past that the longest unseen one is dropped."""
+    """How many users have a bucket at a time, how many keys and how many addresses; past that the
+    longest unseen one is dropped, and has a full one when it comes back."""
+    gateway_address_calls_per_minute: int = Field(default=1_200, ge=1)
+    """How many calls of public methods an address may make, sign-ins among them. A network of 64
+    bits is one address of IPv6."""
+    gateway_address_key_calls_per_minute: int = Field(default=12_000, ge=1)
+    """How many calls with API keys an address may make, good keys or bad ones."""
 
     gateway_cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     """Web origins whose pages may call the gateway, comma-separated. Empty: none."""

@@ -148,7 +148,7 @@ async def test_killed_audit_fails_no_call_and_loses_no_event(
     mesh: Any, start_gateway: Callable[..., Any]
 ) -> None:
     """SIGKILL of audit for 10 s under 300 calls a second: no call fails, each is recorded once."""
-    gateway = start_gateway(gateway_rate_limit=0)
+    gateway = start_gateway(gateway_rate_limits=False)
     run = os.urandom(4).hex()
     made: list[str] = []
     wrong: list[Any] = []

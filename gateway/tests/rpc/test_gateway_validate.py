@@ -26,7 +26,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
         "gateway_address": "0.0.0.0",
         "gateway_admin": "127.0.0.1:9901",
     },
-    "least": {"gateway_mcp": False, "gateway_rate_limit": 0, "gateway_access_log": ""},
+    "least": {"gateway_mcp": False, "gateway_rate_limits": False, "gateway_access_log": ""},
     "no audit": {"gateway_audit": False},
 }
 

@@ -74,9 +74,10 @@ def test_order_of_filters(echo_contract: Contract) -> None:
         "cors",
         "grpc_web",
         "browser_token",
+        "limit_key_checks",
         "ext_authz",
         "jwt_authn",
-        "local_ratelimit",
+        "limit_callers",
         "mcp_depth",
         "mcp_structured",
         "set_metadata",
@@ -92,8 +93,8 @@ def test_order_of_filters(echo_contract: Contract) -> None:
 
 def test_parts_can_be_left_out(echo_contract: Contract) -> None:
     """Without MCP and without a rate limit their filters are gone."""
-    names = _names(echo_contract, GatewaySettings(gateway_mcp=False, gateway_rate_limit=0))
-    assert not [name for name in names if "mcp" in name or "ratelimit" in name]
+    names = _names(echo_contract, GatewaySettings(gateway_mcp=False, gateway_rate_limits=False))
+    assert not [name for name in names if "mcp" in name or "limit_" in name]
 
 
 def test_every_tool_is_in_mcp(echo_contract: Contract) -> None:

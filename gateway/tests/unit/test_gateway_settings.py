@@ -18,7 +18,8 @@ def test_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "0"), ("RATE_LIMIT", "-1"), ("MAX_BODY_BYTES", "many")]
+    ("name", "value"),
+    [("PORT", "0"), ("TRUSTED_HOPS", "-1"), ("MAX_BODY_BYTES", "many")],
 )
 def test_nonsense_is_refused(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting that cannot be is refused at the start."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from toolmesh_contracts.call_rates import RATE_CLAIM, rate_claim
 from toolmesh_identity.holders import Rights
 from toolmesh_identity.signing_keys import SigningKeys
 
@@ -40,7 +41,8 @@ class TokenMint:
         """A token for a subject.
 
         Args:
-            rights: what the token hangs on: ending any of it ends the token.
+            rights: what the token hangs on: ending any of it ends the token. How often it may be
+                used goes into the token for Envoy, which counts.
         """
         now = int(time.time())
         lifetime = min(self._lifetime, int(rights.end) - now) if rights.end else self._lifetime
@@ -57,6 +59,11 @@ class TokenMint:
                 "jti": secrets.token_urlsafe(12),
                 "scope": " ".join(granted),
                 "roles": sorted(set(roles)),
+                RATE_CLAIM: rate_claim(
+                    rights.calls_per_minute,
+                    key=rights.session,
+                    of_key=rights.key_calls_per_minute,
+                ),
                 "iat": now,
                 "exp": now + lifetime,
             }

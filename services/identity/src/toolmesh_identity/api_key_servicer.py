@@ -94,7 +94,12 @@ class RoleServicer(role_service_pb2_grpc.RoleServiceServicer):
         self, request: role_service_pb2.CreateRoleRequest, context: Any
     ) -> role_service_pb2.CreateRoleResponse:
         """See the proto."""
-        role = Role(request.name, request.description, tuple(request.scopes))
+        role = Role(
+            request.name,
+            request.description,
+            tuple(request.scopes),
+            request.calls_per_minute,
+        )
         made = await self._roles.create(role, granter=granting_scopes())
         return role_service_pb2.CreateRoleResponse(role=_role(made))
 
@@ -107,6 +112,9 @@ class RoleServicer(role_service_pb2_grpc.RoleServiceServicer):
             description=request.description if request.HasField("description") else None,
             scopes=request.scopes,
             granter=granting_scopes(),
+            calls_per_minute=(
+                request.calls_per_minute if request.HasField("calls_per_minute") else None
+            ),
         )
         return role_service_pb2.UpdateRoleResponse(role=_role(role))
 
@@ -119,7 +127,12 @@ class RoleServicer(role_service_pb2_grpc.RoleServiceServicer):
 
 
 def _role(role: Role) -> role_pb2.Role:
-    return role_pb2.Role(name=role.name, description=role.description, scopes=role.scopes)
+    return role_pb2.Role(
+        name=role.name,
+        description=role.description,
+        scopes=role.scopes,
+        calls_per_minute=role.calls_per_minute,
+    )
 
 
 def _api_key(record: ApiKey) -> api_key_pb2.ApiKey:

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import orjson
 
+from toolmesh_contracts.call_rates import DEFAULT_CALLS_PER_MINUTE
 from toolmesh_identity.revocation_log import STREAM, sequence_of
-from toolmesh_identity.roles import VERSION, Role, RoleBook
+from toolmesh_identity.roles import VERSION, Role, RoleBook, calls_per_minute_of
 from toolmesh_identity.user_records import USER_PREFIX, User, parse_user
 from toolmesh_serving.redis_store import Store, reaching_store
 
@@ -29,19 +30,23 @@ return {id, redis.call('GET', KEYS[2]), record, user, redis.call('GET', KEYS[4])
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a token hangs on: whatever revokes it.
+    """What a token hangs on: whatever revokes it, and how often it may be used.
 
     Attributes:
         session: a sign-in, `session:<id>`, or an API key, `key:<id>`.
         user: the random id of the user; empty: of none.
         revision: the last revocation that was there when the rights were read.
         end: when the session or key ends by itself, in seconds since the epoch; 0: never.
+        calls_per_minute: of all credentials of the subject together.
+        key_calls_per_minute: of the API key; 0: no limit of its own.
     """
 
     session: str
     user: str
     revision: int
     end: float = 0
+    calls_per_minute: int = DEFAULT_CALLS_PER_MINUTE
+    key_calls_per_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,21 @@ class Holder:
     revision: int
 
     def rights(self, session: str, *, end: float) -> Rights:
-        """What the credential's tokens hang on."""
-        user = self.user.uid if self.user else ""
-        return Rights(session=session, user=user, revision=self.revision, end=end)
+        """What the credential's tokens hang on.
+
+        A user's own roles decide how often it may call, not those of one of its keys: its calls
+        count together. Only a key of nobody whom identity knows goes by its own.
+        """
+        record = self.record or {}
+        names = self.user.roles if self.user else record.get("roles", ())
+        return Rights(
+            session=session,
+            user=self.user.uid if self.user else "",
+            revision=self.revision,
+            end=end,
+            calls_per_minute=calls_per_minute_of(names, self.roles),
+            key_calls_per_minute=record.get("calls_per_minute", 0),
+        )
 
 
 class Holders:

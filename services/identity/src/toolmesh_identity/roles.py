@@ -1,11 +1,12 @@
-"""Roles: named sets of scopes, built in or defined by an administrator."""
+"""Roles: named sets of scopes with a rate, built in or defined by an administrator."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import orjson
 
+from toolmesh_contracts.call_rates import DEFAULT_CALLS_PER_MINUTE
 from toolmesh_identity.errors import (
     GrantTooWide,
     RoleBuiltIn,
@@ -26,11 +27,33 @@ _MAX_DEFINED: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A named set of scopes."""
+    """A named set of scopes.
+
+    Attributes:
+        calls_per_minute: how many calls its holder may make. 0: what roles have by default.
+    """
 
     name: str
     description: str
     scopes: tuple[str, ...]
+    calls_per_minute: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRates:
+    """How many calls a minute roles give that say nothing of it themselves.
+
+    Attributes:
+        builtin: of built-in roles, by name.
+        default: of all others.
+    """
+
+    builtin: Mapping[str, int] = field(default_factory=dict[str, int])
+    default: int = DEFAULT_CALLS_PER_MINUTE
+
+    def of(self, role: Role) -> int:
+        """How many calls a minute the role gives."""
+        return role.calls_per_minute or self.builtin.get(role.name, self.default)
 
 
 # Which verbs of a scope (`<service>:<verb>`) a role has. A new tool's scope joins the roles by its
@@ -59,6 +82,12 @@ def builtin_roles(scopes: Iterable[str]) -> dict[str, Role]:
 def scopes_of(names: Iterable[str], roles: Mapping[str, Role]) -> frozenset[str]:
     """All scopes of the named roles; a role that is gone gives none."""
     return frozenset(scope for name in names if name in roles for scope in roles[name].scopes)
+
+
+def calls_per_minute_of(names: Iterable[str], roles: Mapping[str, Role]) -> int:
+    """The highest rate of the named roles; a role that is gone gives none."""
+    rates = [roles[name].calls_per_minute for name in names if name in roles]
+    return max(rates, default=DEFAULT_CALLS_PER_MINUTE)
 
 
 def check_roles(names: Iterable[str], roles: Mapping[str, Role]) -> None:
@@ -93,10 +122,13 @@ def check_grant(scopes: Iterable[str], granter: frozenset[str]) -> None:
 class RoleBook:
     """The roles of the mesh. Those in memory are replaced when the store has newer ones."""
 
-    def __init__(self, store: Store, scopes: Iterable[str]) -> None:
+    def __init__(self, store: Store, scopes: Iterable[str], rates: RoleRates | None = None) -> None:
         self._store = store
         self._scopes = frozenset(scopes)
-        self._builtin = builtin_roles(self._scopes)
+        self._rates = rates or RoleRates()
+        self._builtin = {
+            name: self._rated(role) for name, role in builtin_roles(self._scopes).items()
+        }
         self._roles: Mapping[str, Role] = self._builtin
         self._version: bytes | None = None
 
@@ -121,7 +153,9 @@ class RoleBook:
                 pipe.get(VERSION).hgetall(_DEFINED)
                 with reaching_store():
                     read, defined = await pipe.execute()
-            roles = {name.decode(): _parse(content) for name, content in defined.items()}
+            roles = {
+                name.decode(): self._rated(_parse(content)) for name, content in defined.items()
+            }
             self._roles = dict(sorted((roles | self._builtin).items()))
             self._version = read
         return self._roles
@@ -145,7 +179,7 @@ class RoleBook:
             pipe.multi()
             pipe.hset(_DEFINED, role.name, _serialize(role)).incr(VERSION)
             note(pipe, "identity.role.create", role.name, after=_told(role))
-            return role
+            return self._rated(role)
 
         return await change(self._store, work, _DEFINED)
 
@@ -156,12 +190,16 @@ class RoleBook:
         description: str | None,
         scopes: Sequence[str],
         granter: frozenset[str],
+        calls_per_minute: int | None = None,
     ) -> Role:
         """Changes a role; tokens with a scope that it lost are revoked.
+
+        A new rate holds for new tokens: those that were given out go by the old one.
 
         Args:
             description: None: as before.
             scopes: empty: as before.
+            calls_per_minute: None: as before.
 
         Raises:
             RoleNotFound, RoleBuiltIn, ScopeUnknown, GrantTooWide: it cannot be.
@@ -174,13 +212,16 @@ class RoleBook:
             # Neither give what one does not hold, nor take it from those who do.
             check_grant(before.scopes, granter)
             text = before.description if description is None else description
-            after = self._checked(Role(name, text, tuple(scopes) or before.scopes), granter=granter)
+            rate = before.calls_per_minute if calls_per_minute is None else calls_per_minute
+            after = self._checked(
+                Role(name, text, tuple(scopes) or before.scopes, rate), granter=granter
+            )
             pipe.multi()
             pipe.hset(_DEFINED, name, _serialize(after)).incr(VERSION)
             if set(before.scopes) - set(after.scopes):
                 queue_revocation(pipe, "role", name)
             note(pipe, "identity.role.update", name, before=_told(before), after=_told(after))
-            return after
+            return self._rated(after)
 
         return await change(self._store, work, _DEFINED)
 
@@ -211,7 +252,10 @@ class RoleBook:
                     field_violations=[FieldViolation(f"scopes[{index}]", "is unknown")],
                 )
         check_grant(role.scopes, granter)
-        return Role(role.name, role.description, tuple(sorted(set(role.scopes))))
+        return replace(role, scopes=tuple(sorted(set(role.scopes))))
+
+    def _rated(self, role: Role) -> Role:
+        return replace(role, calls_per_minute=self._rates.of(role))
 
     def _check_defined(self, name: str) -> None:
         if name in self._builtin:
@@ -226,8 +270,9 @@ async def _read(pipe: Any, name: str) -> Role:
 
 
 def _parse(content: bytes) -> Role:
-    kept = orjson.loads(content)
-    return Role(kept["name"], kept["description"], tuple(kept["scopes"]))
+    kept: dict[str, Any] = orjson.loads(content)
+    kept["scopes"] = tuple(kept["scopes"])
+    return Role(**kept)
 
 
 def _serialize(role: Role) -> bytes:
@@ -235,4 +280,4 @@ def _serialize(role: Role) -> bytes:
 
 
 def _told(role: Role) -> dict[str, Any]:
-    return {"name": role.name, "description": role.description, "scopes": list(role.scopes)}
+    return asdict(role)

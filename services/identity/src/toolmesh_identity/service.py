@@ -39,7 +39,7 @@ from toolmesh_identity.holders import Holders
 from toolmesh_identity.id_tokens import open_id_tokens
 from toolmesh_identity.passwords import AttemptLimits, Attempts, Passwords
 from toolmesh_identity.revocation_log import open_revocation_log
-from toolmesh_identity.roles import RoleBook
+from toolmesh_identity.roles import RoleBook, RoleRates
 from toolmesh_identity.secret import Secret
 from toolmesh_identity.servicer import RevocationServicer, TokenServicer
 from toolmesh_identity.session_servicer import SessionServicer
@@ -71,7 +71,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         signing_keys = await SigningKeys.open(
             store, secret, publish_seconds=settings.signing_key_publish_seconds
         )
-        roles = RoleBook(store, Contract.load().scopes)
+        roles = RoleBook(store, Contract.load().scopes, _rates(settings))
         users, api_keys = Users(store, roles), ApiKeys(store, secret, roles)
         await ensure_first_admin(store, users, api_keys, settings.admin_key_file)
         mint = TokenMint(
@@ -118,3 +118,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
                 open_paths=frozenset({CHECK_PATH}),
                 on_drain=log.close,
             )
+
+
+def _rates(settings: Settings) -> RoleRates:
+    return RoleRates(builtin=settings.role_calls_per_minute, default=settings.calls_per_minute)

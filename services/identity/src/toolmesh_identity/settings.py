@@ -1,10 +1,15 @@
 """The settings of the identity service."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
+from toolmesh_contracts.call_rates import DEFAULT_CALLS_PER_MINUTE, MAX_CALLS_PER_MINUTE
 from toolmesh_serving.settings import ServingSettings
+
+Rate = Annotated[int, Field(ge=1, le=MAX_CALLS_PER_MINUTE)]
+"""Calls a minute."""
 
 
 class Settings(ServingSettings):
@@ -16,6 +21,14 @@ class Settings(ServingSettings):
         "with; unset: none.",
     )
     redis_url: str = Field("redis://redis:6379/0", description="Where keys and roles are kept.")
+    calls_per_minute: Rate = Field(
+        DEFAULT_CALLS_PER_MINUTE,
+        description="How many calls a user may make whose roles say nothing of it.",
+    )
+    role_calls_per_minute: dict[str, Rate] = Field(
+        {"admin": 12_000, "developer": 12_000},
+        description="The same for built-in roles, as a JSON object: role to number.",
+    )
     secret_file: Path = Field(
         Path("secret.key"),
         description="The secret that API keys are hashed and signing keys encrypted with. "
