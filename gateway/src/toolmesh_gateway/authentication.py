@@ -7,10 +7,12 @@ from toolmesh_gateway.http_paths import is_literal, template_regex
 from toolmesh_gateway.scripts import lua, source
 from toolmesh_gateway.settings import GatewaySettings
 from toolmesh_gateway.terms import (
+    ACCESS_TOKEN_PARAMETER,
     IDENTITY,
     JWT_CLAIMS,
     JWT_FILTER,
     SUBJECT_HEADER,
+    TOKEN_COOKIE,
     Config,
     extension,
     seconds,
@@ -27,7 +29,8 @@ def browser_token() -> Config:
     along by any page, and must not be enough to change something.
     """
     has_token = either(
-        header("cookie", contains="toolmesh_token="), header(":path", contains="access_token=")
+        header("cookie", contains=f"{TOKEN_COOKIE}="),
+        header(":path", contains=f"{ACCESS_TOKEN_PARAMETER}="),
     )
     return only_where(has_token, lua("browser_token", source("browser_token")))
 
@@ -51,6 +54,8 @@ def api_keys() -> Config:
         status_on_error={"code": "ServiceUnavailable"},
         allowed_headers={"patterns": [{"exact": "authorization"}, {"exact": "x-api-key"}]},
         validate_mutations=True,
+        # The route on arrival was that for requests with a key.
+        clear_route_cache=True,
     )
     return only_where(brings_key(), check)
 

@@ -50,7 +50,7 @@ def http_filters(contract: Contract, settings: GatewaySettings) -> list[Config]:
     chain = [
         _health("/healthz"),
         _health("/readyz", {IDENTITY: {"value": 1}}),
-        _plain("cors", "cors.v3.Cors"),
+        *([_plain("cors", "cors.v3.Cors")] if settings.gateway_cors_origins else []),
         # Before everything that can refuse: a refusal is then told in the caller's own protocol.
         _plain("grpc_web", "grpc_web.v3.GrpcWeb"),
         browser_token(),

@@ -15,8 +15,26 @@ JWT_CLAIMS = "claims"
 """The key under which the JWT filter keeps a verified token's claims."""
 SUBJECT_HEADER = "x-sub"
 MCP_PATH = "/mcp"
+TOKEN_COOKIE = "toolmesh_token"  # noqa: S105 - a name
+ACCESS_TOKEN_PARAMETER = "access_token"  # noqa: S105 - a name
 NAMESPACE = "toolmesh"
 """Where the gateway keeps its own notes about a call, out of callers' reach."""
+
+
+HEALTH_FILTERS = {
+    f"envoy.filters.http.health_check{path}": path for path in ("/healthz", "/readyz")
+}
+"""The filters that answer health checks, and their paths."""
+API_KEY_FILTERS = ("toolmesh.limit_key_checks", "envoy.filters.http.ext_authz")
+BROWSER_TOKEN_FILTERS = ("toolmesh.browser_token",)
+MCP_FILTERS = (
+    "toolmesh.mcp_structured",
+    "envoy.filters.http.set_metadata",
+    "envoy.filters.http.mcp_json_rest_bridge",
+)
+"""The filters for `/mcp` alone."""
+JSON_FILTERS = ("toolmesh.refusals", "toolmesh.strict_json")
+"""The filters for all that is not gRPC."""
 
 
 def typed(type_name: str, **fields: Any) -> Config:
