@@ -16,8 +16,8 @@ from evals.gateway.machine import Machine, as_lines, versions
 from evals.gateway.measure import Plan, measure
 from evals.gateway.mesh import open_mesh
 from evals.gateway.peers_environment import install_peers, open_peer
-from evals.gateway.processes import BenchmarkError
 from evals.gateway.report import as_json, goals, table
+from evals.processes import BenchmarkError
 
 _PACED = (doors.GRPC_DIRECT, doors.GRPC, doors.HTTP_JSON, doors.MCP)
 

@@ -11,7 +11,7 @@ import orjson
 
 from evals.gateway.load import Request
 from evals.gateway.mesh import ECHO_HTTP, ECHO_METHOD, Mesh
-from evals.gateway.processes import BenchmarkError, Child
+from evals.processes import BenchmarkError, Child
 from toolmesh_client.by_descriptor import parse_arguments
 
 TEXT = ("where are access tokens validated, and who still holds a stale one? " * 2)[:128]

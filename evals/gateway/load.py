@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
-from evals.gateway.processes import BenchmarkError
+from evals.processes import BenchmarkError
 
 # As many calls under way at a time at every door: 64 connections of HTTP/1.1, or 8 of HTTP/2 with
 # 8 streams each.

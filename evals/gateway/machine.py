@@ -11,7 +11,7 @@ import psutil
 
 from evals.gateway.load import CALLS_UNDER_WAY, h2load_version
 from evals.gateway.peers_environment import peer_versions
-from evals.gateway.processes import cpu_seconds
+from evals.processes import cpu_seconds
 
 # With more of the processor time than this lost to others, in percent, ratios are off, too: the
 # doors with more processes suffer more.

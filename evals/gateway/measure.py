@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evals.gateway.doors import Door
 from evals.gateway.load import Latency, Samples, Throughput, at_full_speed, at_rate
-from evals.gateway.processes import cpu_seconds
+from evals.processes import cpu_seconds
 
 # Each door's time in a round comes in slices, between those of the others, so that a change of the
 # machine's speed meets all of them.

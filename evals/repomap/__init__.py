@@ -1,0 +1,1 @@
+"""Measures the repository map beside Aider's: how fast it is, and how good."""
