@@ -7,7 +7,7 @@ PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servi
 PROTOS := $(shell find proto -name '*.proto')
 CODE := libs services gateway evals docs/examples .ci conftest.py
 
-.PHONY: help setup proto fmt check test demo up down logs status lock bench-gateway clean
+.PHONY: help setup proto fmt check test demo up down logs status lock bench-gateway bench-repomap eval-repomap clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,12 @@ lock: .venv/.uv ## work out requirements.lock anew, keeping what need not change
 
 bench-gateway: setup ## requests a second and latency at every door, beside its peers
 	@$(BIN)/python -m evals.gateway
+
+bench-repomap: setup ## repository maps beside Aider's: time and memory
+	@$(BIN)/python -m evals.repomap speed $(FLAGS)
+
+eval-repomap: setup ## repository maps beside Aider's: how often they show what matters
+	@$(BIN)/python -m evals.repomap quality $(FLAGS)
 
 clean: ## remove what setup made; the mesh's data stays
 	@rm -rf .venv .bench libs/genproto/src libs/genproto/include

@@ -43,11 +43,15 @@ class Aider:
             BenchmarkError: the process ended.
         """
         await self.send({"max_tokens": max_tokens, "text": text, "names": list(names)})
+        answer = await self.receive()
+        return AiderMap(answer["map"], answer["tokens"], answer["seconds"])
+
+    async def receive(self) -> Any:
+        """The next line; see `draw` for what it raises."""
         line = await self.stdout.readline()
         if not line:
             raise BenchmarkError("Aider's process ended; its log says why")
-        answer = orjson.loads(line)
-        return AiderMap(answer["map"], answer["tokens"], answer["seconds"])
+        return orjson.loads(line)
 
     async def send(self, message: dict[str, Any]) -> None:
         """Sends a line."""
@@ -60,6 +64,8 @@ async def open_aider(
     root: Path, paths: Sequence[str], *, log: Path, rank_once: bool = False
 ) -> AsyncGenerator[Aider]:
     """Runs Aider for the tree at `root`, in which it keeps its cache; `paths` are the tree's files.
+
+    It is loaded and waits for the first question when the block begins.
 
     With `rank_once` it does not rank again where only the budget is another: never for timing.
     """
@@ -78,6 +84,7 @@ async def open_aider(
     try:
         aider = Aider(process.pid, stdin, stdout)
         await aider.send({"root": str(root), "paths": list(paths), "rank_once": rank_once})
+        await aider.receive()
         yield aider
     finally:
         stdin.close()

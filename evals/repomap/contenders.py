@@ -1,6 +1,11 @@
 """Those who draw maps, all asked in the same way: a task's text and a budget."""
 
+import asyncio
 import re
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -46,8 +51,12 @@ async def aiders_maps(prepared: Prepared) -> Maps:
     if file.exists():
         return {(id, budget): text for id, budget, text in orjson.loads(file.read_bytes())}
     maps: Maps = {}
-    log = prepared.folder / "aider.log"
-    async with open_aider(prepared.tree, prepared.paths(), log=log, rank_once=True) as aider:
+    paths, log = prepared.paths(), prepared.folder / "aider.log"
+    async with AsyncExitStack() as stack:
+        # A copy, since Aider keeps its cache in the tree.
+        tree = Path(stack.enter_context(TemporaryDirectory())) / "tree"
+        await asyncio.to_thread(shutil.copytree, prepared.tree, tree)
+        aider = await stack.enter_async_context(open_aider(tree, paths, log=log, rank_once=True))
         for task in prepared.tasks:
             for budget in BUDGETS:
                 drawn = await aider.draw(max_tokens=budget, text=task.text)

@@ -44,10 +44,7 @@ class Prepared:
     def paths(self) -> list[str]:
         """The tree's files."""
         files = (file for file in self.tree.rglob("*") if file.is_file())
-        names = (file.relative_to(self.tree) for file in files)
-        return sorted(
-            name.as_posix() for name in names if not name.parts[0].startswith(".aider.tags")
-        )
+        return sorted(file.relative_to(self.tree).as_posix() for file in files)
 
 
 async def prepare(repository: Repository, sample: Sample, *, clones: Path | None) -> Prepared:

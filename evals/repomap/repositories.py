@@ -4,14 +4,14 @@ They are split in two halves: weights may be tuned on the one, and the other is 
 report.
 """
 
-import shutil
-import tarfile
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from evals.environments import BENCH, run
 from evals.processes import BenchmarkError
+from evals.repomap.archives import unpack
 
 TUNING = "tuning"
 HELD_OUT = "held-out"
@@ -64,16 +64,10 @@ class Clone:
 
     async def unpack(self, commit: str, into: Path) -> None:
         """Writes the files of a commit to a new folder."""
-        draft = into.with_suffix(".draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
         with TemporaryDirectory() as scratch:
             archive = Path(scratch) / "tree.tar"
             await self.git("archive", "--format=tar", f"--output={archive}", commit)
-            with tarfile.open(archive) as tar:
-                files = [member for member in tar if member.isfile()]
-                tar.extractall(draft, members=files, filter="data")
-        draft.rename(into)
+            await asyncio.to_thread(unpack, archive, into)
 
 
 async def open_clone(repository: Repository, clones: Path | None) -> Clone:

@@ -106,6 +106,7 @@ def main() -> None:
     tree = json.loads(sys.stdin.readline())
     kind = _RankedOnce if tree["rank_once"] else RepoMap
     maps = kind(root=tree["root"], main_model=model, io=_Files())
+    print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:
         answer = _draw(maps, model, tree["paths"], json.loads(line))
         print(json.dumps(answer), file=answers, flush=True)

@@ -1,0 +1,54 @@
+"""The memory of a process and all its children, watched while it works."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psutil
+
+_SECONDS_BETWEEN_LOOKS = 0.02
+
+
+@dataclass
+class Peak:
+    """The most that was in use at one time.
+
+    Attributes:
+        resident_bytes: the resident memory of all processes together. A page that two of them share
+            counts twice, so processes that share much look larger than they are.
+        process_count: how many there were then.
+    """
+
+    resident_bytes: int = 0
+    process_count: int = 0
+
+
+@contextmanager
+def watched(pid: int) -> Generator[Peak]:
+    """Watches a process and its children, from a thread, while the block runs."""
+    peak, done = Peak(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_SECONDS_BETWEEN_LOOKS):
+            _look(pid, peak)
+
+    thread = threading.Thread(target=watch, name="memory")
+    _look(pid, peak)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+def _look(pid: int, peak: Peak) -> None:
+    with suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        sizes: list[int] = []
+        for process in (root, *root.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                sizes.append(process.memory_info().rss)
+        if sum(sizes) > peak.resident_bytes:
+            peak.resident_bytes, peak.process_count = sum(sizes), len(sizes)
