@@ -10,6 +10,9 @@ Fixtures are plain values and functions, so that a test module needs no import t
   it, and any other service that listens on `unix:<socket_folder>/<service>.sock`.
 - `token_of: Callable[..., Awaitable[str]]`: `await token_of("developer", subject="ann")` is an
   access token of that identity service, with all scopes of the role.
+- `workspaces`: the stub of a real workspace service, called by the developer ann.
+- `push_tree: Callable[..., Awaitable[Workspace]]`: `await push_tree({"a.py": "x = 1"})` makes a
+  workspace of ann's with those files; with `workspace=id`, they become that one's whole content.
 - `failure_of: Callable[[Awaitable[Any]], Awaitable[Failure]]`: awaits a call that must fail and
   takes its status apart.
 """
@@ -17,7 +20,7 @@ Fixtures are plain values and functions, so that a test module needs no import t
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,6 +158,62 @@ class Failure:
     fields: dict[str, str]
     retry_seconds: float | None
     request_id: str
+
+
+@pytest.fixture
+async def workspaces(
+    identity_pattern: str,
+    valkey_url: str,
+    socket_folder: Path,
+    token_of: Callable[..., Awaitable[str]],
+) -> AsyncGenerator[Any]:
+    """A running workspace service; yields its stub, which calls as the developer ann."""
+    from toolmesh.workspace.v1 import workspace_service_pb2_grpc  # noqa: PLC0415 - few tests need it
+    from toolmesh_client.channels import open_channel, service_address  # noqa: PLC0415
+    from toolmesh_serving.server import running  # noqa: PLC0415
+    from toolmesh_workspace.service import open_service  # noqa: PLC0415
+    from toolmesh_workspace.settings import Settings  # noqa: PLC0415
+
+    address = service_address(identity_pattern, "workspace")
+    settings = Settings(
+        listen=address,
+        address_pattern=identity_pattern,
+        redis_url=valkey_url,
+        blob_store=str(socket_folder / "blobs"),
+    )
+    token = await token_of("developer", subject="ann")
+
+    async def anns_token() -> str:
+        return token
+
+    async with (
+        open_service(settings) as service,
+        running(settings, service),
+        open_channel(address, token=anns_token) as channel,
+    ):
+        yield workspace_service_pb2_grpc.WorkspaceServiceStub(channel)
+
+
+@pytest.fixture
+def push_tree(
+    workspaces: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Awaitable[Any]]:
+    """Pushes files as the developer ann: `await push_tree({path: content}, workspace=id)`."""
+    from toolmesh.workspace.v1 import workspace_service_pb2  # noqa: PLC0415
+    from toolmesh_workspaces.push import push_folder  # noqa: PLC0415
+
+    async def push_tree(files: Mapping[str, str | bytes], *, workspace: str = "") -> Any:
+        root = tmp_path_factory.mktemp("tree")
+        for path, content in files.items():
+            file = root / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if not workspace:
+            request = workspace_service_pb2.CreateWorkspaceRequest(display_name="tree")
+            workspace = (await workspaces.CreateWorkspace(request)).workspace.id
+        return (await push_folder(workspaces, workspace=workspace, root=root)).workspace
+
+    return push_tree
 
 
 @pytest.fixture

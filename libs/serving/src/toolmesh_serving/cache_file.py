@@ -1,0 +1,106 @@
+"""A SQLite file for what can be made again: losing it costs time alone.
+
+It is in WAL mode. One that is damaged, or was written by another version, is replaced by an empty
+one, and a disk that is full costs speed alone: nothing that goes wrong in SQLite is raised once the
+file is open.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Generator
+from pathlib import Path
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
+
+
+class CacheFile:
+    """One connection to one file, used by one thread at a time.
+
+    Args:
+        path: the file; its folder is made.
+        schema: SQL that makes the tables and indexes, and may be run again.
+        version: counted up whenever what is in the tables changes its meaning.
+
+    Raises:
+        OSError: the folder cannot be made.
+        sqlite3.Error: the file cannot be opened, for another reason than its content.
+    """
+
+    def __init__(self, path: Path, *, schema: str, version: int) -> None:
+        self._path = path
+        self._schema = schema
+        self._version = version
+        self._lock = threading.Lock()
+        self._connection = self._open()
+
+    @contextlib.contextmanager
+    def working(self) -> Generator[sqlite3.Connection]:
+        """Give the connection, in a transaction; what fails in SQLite is logged, never raised."""
+        with self._lock:
+            try:
+                with self._connection:
+                    yield self._connection
+            except sqlite3.DatabaseError as error:
+                _log.warning("cache.failed", path=str(self._path), error=str(error))
+                if _is_damage(error):
+                    self._connection.close()
+                    self._remove()
+                    self._connection = self._open()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+            _log.warning("cache.recreated", path=str(self._path), error=str(error))
+            self._remove()
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in (0, self._version):
+                connection.close()
+                self._remove()
+                connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA user_version = {self._version}")
+            connection.executescript(self._schema)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _remove(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """Return how many bytes a file's content has; free pages get used before the file grows."""
+
+    def pragma(name: str) -> int:
+        (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+        return value
+
+    return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    # The low byte of an extended code is its kind.
+    return code is not None and code & 0xFF in _DAMAGED

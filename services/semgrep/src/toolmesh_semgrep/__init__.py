@@ -1,0 +1,1 @@
+"""Finds code by its structure, with the Semgrep engine."""

@@ -1,0 +1,77 @@
+"""What the semgrep service refuses, and why."""
+
+from toolmesh_serving.errors import Code, FieldViolation, ToolmeshError
+
+
+class RuleInvalid(ToolmeshError):
+    """A rule of the request cannot be used."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "RULE_INVALID"
+
+
+class PackUnknown(ToolmeshError):
+    """There is no rule pack of that name."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "PACK_UNKNOWN"
+
+    @classmethod
+    def at(cls, field: str, name: str, known: list[str]) -> "PackUnknown":
+        """Return the failure for a name in a field; `known` are the packs that there are."""
+        description = f"no rule pack {name!r}; there are: {', '.join(known)}"
+        return cls(description, field_violations=[FieldViolation(field, description)])
+
+
+class LanguageUnknown(ToolmeshError):
+    """The engine does not read that language."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "LANGUAGE_UNKNOWN"
+
+    @classmethod
+    def at(cls, field: str, name: str) -> "LanguageUnknown":
+        """Return the failure for a language's name in a field."""
+        description = f"no language {name!r}; ListLanguages names those that there are"
+        return cls(description, field_violations=[FieldViolation(field, description)])
+
+
+class ScanInvalid(ToolmeshError):
+    """A field, or a combination of fields, that cannot be used."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "SCAN_INVALID"
+
+    @classmethod
+    def at(cls, field: str, description: str) -> "ScanInvalid":
+        """Return the failure for a field."""
+        return cls(description, field_violations=[FieldViolation(field, description)])
+
+
+class PageTokenInvalid(ToolmeshError):
+    """A page token that this scan did not give."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "PAGE_TOKEN_INVALID"
+
+    @classmethod
+    def of(cls, why: str) -> "PageTokenInvalid":
+        """Return the failure."""
+        return cls(
+            f"the page token is not valid: {why}",
+            field_violations=[FieldViolation("page_token", why)],
+        )
+
+
+class ScansBusy(ToolmeshError):
+    """As many scans run as the service can bear."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "SCANS_BUSY"
+
+
+class EngineFailed(ToolmeshError):
+    """The engine could not be started, or gave no answer."""
+
+    code = Code.UNAVAILABLE
+    reason = "ENGINE_FAILED"

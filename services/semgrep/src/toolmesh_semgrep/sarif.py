@@ -1,0 +1,88 @@
+"""Writes a report as SARIF 2.1.0 (OASIS, 2023), which code hosts and editors read."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from toolmesh_semgrep.reporting import Finding, Report
+from toolmesh_semgrep.rules import Rule, Severity
+
+_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+_LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
+
+
+def sarif_document(report: Report, rules: tuple[Rule, ...]) -> str:
+    """Return the document, JSON; `rules` are those that ran."""
+    rules = tuple(sorted(rules, key=lambda rule: rule.id))
+    places = {rule.id: index for index, rule in enumerate(rules)}
+    driver = {
+        "name": "Toolmesh semgrep",
+        "informationUri": "https://toolmesh.dev",
+        "rules": [_rule(rule) for rule in rules],
+    }
+    notifications = [
+        {
+            "level": "warning",
+            "message": {"text": f"{problem.rule or 'the file'}: {problem.reason}"},
+            "locations": [{"physicalLocation": {"artifactLocation": _artifact(problem.path)}}],
+        }
+        for problem in report.problems
+    ]
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"ROOT": {"description": {"text": "The workspace's root."}}},
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
+        "results": [_result(finding, places) for finding in report.findings],
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False)
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "id": rule.id,
+        "name": rule.id,
+        "shortDescription": {"text": rule.message.partition("\n")[0]},
+        "fullDescription": {"text": rule.message},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+        "properties": {"tags": [*rule.cwe, *rule.owasp]},
+    }
+    if rule.references:
+        described["helpUri"] = rule.references[0]
+    return described
+
+
+def _result(finding: Finding, places: dict[str, int]) -> dict[str, Any]:
+    match = finding.match
+    region = {
+        "startLine": match.start_line,
+        "startColumn": match.start_column,
+        "endLine": match.end_line,
+        "endColumn": match.end_column,
+    }
+    result: dict[str, Any] = {
+        "ruleId": finding.rule.id,
+        "ruleIndex": places[finding.rule.id],
+        "level": _LEVELS[finding.rule.severity],
+        "message": {"text": match.message},
+        "locations": [
+            {
+                "physicalLocation": {
+                    "artifactLocation": _artifact(finding.path),
+                    "region": {**region, "snippet": {"text": match.lines}},
+                }
+            }
+        ],
+        "partialFingerprints": {"toolmeshFinding/v1": finding.fingerprint},
+    }
+    if match.fix is not None:
+        replacement = {"deletedRegion": region, "insertedContent": {"text": match.fix}}
+        change = {"artifactLocation": _artifact(finding.path), "replacements": [replacement]}
+        result["fixes"] = [{"description": {"text": match.message}, "artifactChanges": [change]}]
+    return result
+
+
+def _artifact(path: str) -> dict[str, str]:
+    return {"uri": quote(path), "uriBaseId": "ROOT"}

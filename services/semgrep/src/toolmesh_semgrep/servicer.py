@@ -1,0 +1,331 @@
+"""The semgrep service's RPCs: protos to domain and back."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from toolmesh.semgrep.v1 import finding_pb2, rule_pb2, semgrep_service_pb2, semgrep_service_pb2_grpc
+from toolmesh_semgrep.engine_languages import EngineLanguage, EngineLanguages
+from toolmesh_semgrep.errors import LanguageUnknown, PackUnknown, ScanInvalid
+from toolmesh_semgrep.packs import Packs
+from toolmesh_semgrep.page_tokens import PageToken, read_page_token, scan_name
+from toolmesh_semgrep.patching import make_patch
+from toolmesh_semgrep.reporting import FileProblem, Finding, Report
+from toolmesh_semgrep.rule_choice import Choice, RuleChooser
+from toolmesh_semgrep.rules import Problem, Rule, Severity
+from toolmesh_semgrep.sarif import sarif_document
+from toolmesh_semgrep.scanning import Progress
+from toolmesh_semgrep.scans import Reported, Scans, ScanSpec
+from toolmesh_semgrep.workspace_client import SnapshotOpener
+from toolmesh_workspaces.snapshot import Snapshot
+
+_Item = TypeVar("_Item")
+
+_DEFAULT_TOKENS = 4096
+_DEFAULT_RULES = 50
+_DEFAULT_LANGUAGES = 100
+_MOST_PROBLEMS = 100
+# Of an answer's tokens, how many problems with files may take at most.
+_PROBLEMS_SHARE = 0.25
+
+_SEVERITIES = {
+    finding_pb2.SEVERITY_INFO: Severity.INFO,
+    finding_pb2.SEVERITY_WARNING: Severity.WARNING,
+    finding_pb2.SEVERITY_ERROR: Severity.ERROR,
+}
+_SEVERITY_VALUES = {severity: value for value, severity in _SEVERITIES.items()}
+
+
+class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
+    """Serves `SemgrepService`."""
+
+    def __init__(
+        self,
+        *,
+        scans: Scans,
+        chooser: RuleChooser,
+        packs: Packs,
+        languages: EngineLanguages,
+        snapshots: SnapshotOpener,
+        count_tokens: Callable[[str], int],
+    ) -> None:
+        self._scans = scans
+        self._chooser = chooser
+        self._packs = packs
+        self._languages = languages
+        self._snapshots = snapshots
+        self._count_tokens = count_tokens
+
+    async def Scan(
+        self, request: semgrep_service_pb2.ScanRequest, context: Any
+    ) -> semgrep_service_pb2.ScanResponse:
+        """See the proto."""
+        name = _name_of(request)
+        offset, wanted = 0, request.snapshot
+        if request.page_token:
+            token = read_page_token(request.page_token, name)
+            offset, wanted = token.offset, token.snapshot
+        snapshot = await self._snapshots.open(request.workspace, wanted)
+        reported = await self._reported(request, snapshot)
+        return await self._page(request, snapshot, reported, PageToken(offset, "", name))
+
+    async def WatchScan(
+        self, request: semgrep_service_pb2.WatchScanRequest, context: Any
+    ) -> AsyncIterator[semgrep_service_pb2.WatchScanResponse]:
+        """See the proto."""
+        snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
+        async for step in self._steps(request.scan, snapshot):
+            if isinstance(step, Progress):
+                progress = semgrep_service_pb2.ScanProgress(
+                    done_count=step.done, total_count=step.total
+                )
+                yield semgrep_service_pb2.WatchScanResponse(progress=progress)
+                continue
+            for finding in step.report.findings:
+                yield semgrep_service_pb2.WatchScanResponse(finding=_finding(finding))
+            summary = _summary(step.report, len(step.rules))
+            yield semgrep_service_pb2.WatchScanResponse(summary=summary)
+
+    async def ExportSarif(
+        self, request: semgrep_service_pb2.ExportSarifRequest, context: Any
+    ) -> semgrep_service_pb2.ExportSarifResponse:
+        """See the proto."""
+        snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
+        reported = await self._reported(request.scan, snapshot)
+        sarif = sarif_document(reported.report, reported.rules)
+        return semgrep_service_pb2.ExportSarifResponse(sarif=sarif)
+
+    async def ListRules(
+        self, request: semgrep_service_pb2.ListRulesRequest, context: Any
+    ) -> semgrep_service_pb2.ListRulesResponse:
+        """See the proto."""
+        if request.pack and request.pack not in self._packs.by_name:
+            raise PackUnknown.at("pack", request.pack, self._packs.names())
+        language = self._languages.find(request.language) if request.language else None
+        if request.language and language is None:
+            raise LanguageUnknown.at("language", request.language)
+        rules = [
+            rule
+            for rule in self._packs.rules()
+            if request.pack in ("", rule.pack)
+            and (language is None or language.name in rule.languages)
+        ]
+        page, next_page_token = _page_of(request, rules, _DEFAULT_RULES)
+        return semgrep_service_pb2.ListRulesResponse(
+            rules=map(_rule, page), next_page_token=next_page_token
+        )
+
+    async def ValidateRule(
+        self, request: semgrep_service_pb2.ValidateRuleRequest, context: Any
+    ) -> semgrep_service_pb2.ValidateRuleResponse:
+        """See the proto."""
+        checked = await self._chooser.check(request.rules)
+        response = semgrep_service_pb2.ValidateRuleResponse(valid=not checked.problems)
+        left = request.max_tokens or _DEFAULT_TOKENS
+        for problem in checked.problems:
+            left = self._add(response.problems, _problem(problem), left)
+        for rule in checked.rules:
+            left -= self._count_tokens(f'"{rule.id}",')
+            if left > 0:
+                response.rule_ids.append(rule.id)
+        response.truncated = left < 0
+        return response
+
+    async def ListLanguages(
+        self, request: semgrep_service_pb2.ListLanguagesRequest, context: Any
+    ) -> semgrep_service_pb2.ListLanguagesResponse:
+        """See the proto."""
+        page, next_page_token = _page_of(request, self._languages.all, _DEFAULT_LANGUAGES)
+        return semgrep_service_pb2.ListLanguagesResponse(
+            languages=map(_language, page), next_page_token=next_page_token
+        )
+
+    async def _steps(
+        self, request: semgrep_service_pb2.ScanRequest, snapshot: Snapshot
+    ) -> AsyncIterator[Progress | Reported]:
+        baseline = None
+        if request.baseline_snapshot:
+            baseline = await self._snapshots.open(request.workspace, request.baseline_snapshot)
+        async for step in self._scans.run(_spec(request), snapshot, baseline):
+            yield step
+
+    async def _reported(
+        self, request: semgrep_service_pb2.ScanRequest, snapshot: Snapshot
+    ) -> Reported:
+        async for step in self._steps(request, snapshot):
+            if isinstance(step, Reported):
+                return step
+        raise AssertionError("a scan ends with its report")
+
+    async def _page(
+        self,
+        request: semgrep_service_pb2.ScanRequest,
+        snapshot: Snapshot,
+        reported: Reported,
+        token: PageToken,
+    ) -> semgrep_service_pb2.ScanResponse:
+        """Return the findings from the token's offset on that fit into the request's tokens."""
+        report = reported.report
+        most = request.max_tokens or _DEFAULT_TOKENS
+        summary = _summary(report, len(reported.rules))
+        self._add_problems(summary, report.problems, int(most * _PROBLEMS_SHARE))
+        rest = report.findings[token.offset :]
+        count = self._fitting(rest, most - self._count_tokens(_json(summary)))
+        contents = await _mended_files(snapshot, rest[:count]) if request.with_patch else {}
+        while True:
+            response = semgrep_service_pb2.ScanResponse(
+                summary=summary,
+                findings=map(_finding, rest[:count]),
+                patch=make_patch(rest[:count], contents),
+            )
+            if count < len(rest):
+                response.truncated = True
+                response.next_page_token = PageToken(
+                    token.offset + count, report.snapshot, token.scan
+                ).encode()
+            response.token_count = self._count_tokens(_json(response))
+            if response.token_count <= most or not count:
+                break
+            count -= max(1, count // 8)
+        if rest and not count:
+            raise ScanInvalid.at("max_tokens", f"not even one finding fits into {most} tokens")
+        return response
+
+    def _fitting(self, findings: Sequence[Finding], left: int) -> int:
+        """Count how many findings fit into the tokens that are left."""
+        for count, finding in enumerate(findings):
+            left -= self._count_tokens(_json(_finding(finding)))
+            if left < 0:
+                return count
+        return len(findings)
+
+    def _add_problems(
+        self, summary: semgrep_service_pb2.ScanSummary, problems: Sequence[FileProblem], left: int
+    ) -> None:
+        """Name as many problems as fit into the tokens."""
+        for problem in problems[:_MOST_PROBLEMS]:
+            left = self._add(summary.problems, _scan_problem(problem), left)
+
+    def _add(self, messages: Any, message: Message, left: int) -> int:
+        """Append a message if it fits into the tokens that are left; return what is left then."""
+        if left > 0:
+            left -= self._count_tokens(_json(message)) + 1
+            if left >= 0:
+                messages.append(message)
+        return left
+
+
+async def _mended_files(snapshot: Snapshot, findings: Sequence[Finding]) -> dict[str, bytes]:
+    """Return the contents of the files that have a finding with a fix, by path."""
+    paths = {finding.path for finding in findings if finding.match.fix is not None}
+    return {path: await snapshot.read(path) for path in sorted(paths)}
+
+
+def _json(message: Message) -> str:
+    return json_format.MessageToJson(message, indent=None)
+
+
+def _name_of(request: semgrep_service_pb2.ScanRequest) -> str:
+    plain = semgrep_service_pb2.ScanRequest()
+    plain.CopyFrom(request)
+    plain.ClearField("page_token")
+    plain.ClearField("max_tokens")
+    return scan_name(plain.SerializeToString(deterministic=True))
+
+
+def _page_of(request: Any, items: Sequence[_Item], default: int) -> tuple[Sequence[_Item], str]:
+    """Return the page of a list that a request asks for, and the next page's token."""
+    plain = type(request)()
+    plain.CopyFrom(request)
+    plain.ClearField("page_token")
+    plain.ClearField("page_size")
+    name = scan_name(plain.SerializeToString(deterministic=True))
+    offset = read_page_token(request.page_token, name).offset if request.page_token else 0
+    end = offset + (request.page_size or default)
+    token = PageToken(end, "", name).encode() if end < len(items) else ""
+    return items[offset:end], token
+
+
+def _spec(request: semgrep_service_pb2.ScanRequest) -> ScanSpec:
+    for index, severity in enumerate(request.severities):
+        if severity not in _SEVERITIES:
+            raise ScanInvalid.at(f"severities[{index}]", "not one of INFO, WARNING, ERROR")
+    return ScanSpec(
+        choice=Choice(
+            packs=request.packs,
+            rules=request.rules,
+            pattern=request.pattern,
+            language=request.language,
+        ),
+        include=request.include,
+        exclude=request.exclude,
+        severities=frozenset(_SEVERITIES[severity] for severity in request.severities),
+    )
+
+
+def _finding(finding: Finding) -> finding_pb2.Finding:
+    rule, match = finding.rule, finding.match
+    return finding_pb2.Finding(
+        rule=rule.id,
+        severity=_SEVERITY_VALUES[rule.severity],
+        message=match.message,
+        path=finding.path,
+        range=finding_pb2.Range(
+            start_line=match.start_line,
+            start_column=match.start_column,
+            end_line=match.end_line,
+            end_column=match.end_column,
+        ),
+        lines=match.lines,
+        fingerprint=finding.fingerprint,
+        fix=match.fix or "",
+        fixable=match.fix is not None,
+        cwe=rule.cwe,
+        owasp=rule.owasp,
+        references=rule.references,
+    )
+
+
+def _summary(report: Report, rule_count: int) -> semgrep_service_pb2.ScanSummary:
+    return semgrep_service_pb2.ScanSummary(
+        snapshot=report.snapshot,
+        finding_count=len(report.findings),
+        suppressed_count=report.suppressed_count,
+        baseline_count=report.baseline_count,
+        rule_count=rule_count,
+        file_count=report.file_count,
+        scanned_file_count=report.engine_file_count,
+        problem_count=len(report.problems),
+    )
+
+
+def _scan_problem(problem: FileProblem) -> finding_pb2.ScanProblem:
+    return finding_pb2.ScanProblem(path=problem.path, rule=problem.rule, reason=problem.reason)
+
+
+def _rule(rule: Rule) -> rule_pb2.Rule:
+    return rule_pb2.Rule(
+        id=rule.id,
+        pack=rule.pack,
+        languages=sorted(rule.languages),
+        severity=_SEVERITY_VALUES[rule.severity],
+        message=rule.message,
+        cwe=rule.cwe,
+        owasp=rule.owasp,
+        references=rule.references,
+        fixable=rule.fixable,
+    )
+
+
+def _problem(problem: Problem) -> rule_pb2.RuleProblem:
+    return rule_pb2.RuleProblem(
+        rule=problem.rule, message=problem.message, line=problem.line, column=problem.column
+    )
+
+
+def _language(language: EngineLanguage) -> rule_pb2.Language:
+    return rule_pb2.Language(
+        name=language.name, aliases=language.aliases, extensions=language.extensions
+    )
