@@ -176,6 +176,24 @@ async def test_no_member_is_lost_in_a_race(
     await parts.sharing.share(workspace, "new", access=Access.READER, by=ANN)
 
 
+async def test_a_change_that_was_overtaken_is_worked_out_anew(
+    parts: Any, make_parts: Callable[..., Any], workspace: str
+) -> None:
+    """From the record as the other replica left it, so that a bound holds and nothing is lost."""
+    other, seen = make_parts(), []
+
+    async def work(pipe: Any, record: Any) -> None:
+        seen.append(dict(record.members))
+        if len(seen) == 1:
+            await other.sharing.share(workspace, "bob", access=Access.READER, by=ANN)
+        pipe.multi()
+        pipe.hset(f"workspace:record:{workspace}", "display_name", f"{len(record.members)}")
+
+    await parts.records.change(workspace, work)
+    assert seen == [{}, {"bob": Access.READER}]
+    assert (await parts.workspaces.get(workspace, by=ANN)).display_name == "1"
+
+
 async def test_record_and_lists_agree_after_a_race(
     parts: Any, make_parts: Callable[..., Any], workspace: str
 ) -> None:
@@ -210,7 +228,14 @@ async def test_a_deleted_workspace_is_in_no_list(parts: Any, workspace: str) -> 
     ):
         with pytest.raises(WorkspaceUnknown):
             await change
-    assert await parts.store.keys("workspace:record:*") == []
+    for kind in ("record", "of", "snapshots"):
+        assert await parts.store.keys(f"workspace:{kind}:*") == []
+
+
+async def test_a_list_shows_only_what_the_record_allows(parts: Any, workspace: str) -> None:
+    """Should an entry of a list be left over, the record has the last word."""
+    await parts.store.zadd("workspace:of:cid", {workspace: 5})
+    assert await _listed(parts, CID) == []
 
 
 async def test_an_administrator_hands_a_workspace_over(parts: Any, workspace: str) -> None:
