@@ -81,25 +81,24 @@ class SigningKeys:
         """
         keys = cls(store, secret, publish_seconds=publish_seconds)
         with reaching_store():
-            current = await store.get(_CURRENT)
-            if current is None:
-                current = await _make_first(store, secret)
+            if await store.get(_CURRENT) is None:
+                await _make_first(store, secret)
         await keys.read()
-        if current not in keys._keys:
-            raise SecretError("the store names a signing key that it does not hold")
         return keys
 
     async def read(self) -> None:
-        """Takes over what another replica changed.
+        """Takes over what another replica changed. Where that cannot be, the keys stay as they are.
 
         Raises:
             Unavailable: Redis does not answer.
-            SecretError: a key was sealed with another secret.
+            SecretError: a key was sealed with another secret, or the store lost its keys.
         """
         async with self._store.pipeline(transaction=True) as pipe:
             pipe.hgetall(_KEYS).hgetall(_TIMES).get(_CURRENT)
             with reaching_store():
                 sealed, times, current = await pipe.execute()
+        if current not in sealed:
+            raise SecretError("the store names a signing key that it does not hold, or none")
         self._keys = {
             kid: self._keys.get(kid) or _unsealed(self._secret, kid, content)
             for kid, content in sealed.items()
@@ -210,20 +209,15 @@ def _new_key(secret: Secret) -> tuple[bytes, bytes]:
     return kid, secret.seal(pem)
 
 
-async def _make_first(store: Store, secret: Secret) -> bytes:
+async def _make_first(store: Store, secret: Secret) -> None:
     kid, sealed = _new_key(secret)
     await store.hset(_KEYS, kid, sealed)
     if await store.set(_CURRENT, kid, nx=True):
         now = time.time()
         times = KeyTimes(create=now, sign=now)
         await store.hset(_TIMES, kid, orjson.dumps(asdict(times)))
-        return kid
-    # Another replica was first: use its key.
-    await store.hdel(_KEYS, kid)
-    current = await store.get(_CURRENT)
-    if current is None:
-        raise SecretError("the store lost its signing key")
-    return current
+    else:  # another replica was first: its key holds
+        await store.hdel(_KEYS, kid)
 
 
 def _unsealed(secret: Secret, kid: bytes, sealed: bytes) -> SigningKey:

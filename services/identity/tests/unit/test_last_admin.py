@@ -16,6 +16,8 @@ REMOVALS: dict[str, Callable[[Users, str], Awaitable[Any]]] = {
     "delete": lambda users, name: users.delete(name, granter=SCOPES),
     "suspend": lambda users, name: users.suspend(name, granter=SCOPES),
     "demote": lambda users, name: users.update(name, granter=SCOPES, roles=("viewer",)),
+    # As an issuer's claims do it.
+    "lose by claims": lambda users, name: users.update(name, granter=None, roles=()),
 }
 
 
