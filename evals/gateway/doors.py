@@ -31,13 +31,25 @@ _MCP = (
 
 GRPC_DIRECT = "grpc_direct"
 GRPC = "grpc"
+GRPC_UNAUDITED = "grpc_unaudited"
 HTTP_JSON = "http_json"
+HTTP_JSON_UNAUDITED = "http_json_unaudited"
 MCP = "mcp"
 API_KEY = "api_key"
 FASTAPI = "fastapi"
 FASTMCP = "fastmcp"
 # Those that are compared with each other side by side.
-MEASURED_IN_ORDER = (GRPC_DIRECT, GRPC, HTTP_JSON, FASTAPI, MCP, FASTMCP, API_KEY)
+MEASURED_IN_ORDER = (
+    GRPC_DIRECT,
+    GRPC_UNAUDITED,
+    GRPC,
+    HTTP_JSON_UNAUDITED,
+    HTTP_JSON,
+    FASTAPI,
+    MCP,
+    FASTMCP,
+    API_KEY,
+)
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,14 @@ class Door:
 
     Attributes:
         servers: the ids of the processes that do the work; their processor time is counted.
+        behind: those of the audit log, which works behind the calls; theirs is counted apart.
     """
 
     key: str
     title: str
     request: Request
     servers: tuple[int, ...]
+    behind: tuple[int, ...] = ()
 
 
 async def mesh_doors(mesh: Mesh) -> list[Door]:
@@ -61,32 +75,44 @@ async def mesh_doors(mesh: Mesh) -> list[Door]:
         BenchmarkError: one does not give the right answer.
     """
     gateway = f"http://127.0.0.1:{mesh.port}"
-    echo, envoy, identity = (mesh.children[name].pid for name in ("echo", "envoy", "identity"))
+    echo, envoy, identity, audit, unaudited = (
+        mesh.children[name].pid
+        for name in ("echo", "envoy", "identity", "audit", "envoy-unaudited")
+    )
+    behind = (audit, mesh.valkey_pid)
     bearer = f"authorization: Bearer {mesh.token}"
     direct = await _grpc(mesh, f"unix:{mesh.echo_socket}", socket=mesh.echo_socket)
     through = await _grpc(mesh, f"127.0.0.1:{mesh.port}")
     key = f"x-api-key: {mesh.api_key}"
     folder = mesh.folder
+    without = f"http://127.0.0.1:{mesh.unaudited_port}"
+    grpc_without = await _grpc(mesh, f"127.0.0.1:{mesh.unaudited_port}")
+    json_without = await _json(without + ECHO_HTTP, (_JSON, bearer), folder)
     return [
         Door(GRPC_DIRECT, "gRPC direct to the service", direct, (echo,)),
-        Door(GRPC, "gRPC through Envoy", through, (envoy, echo)),
+        Door(GRPC_UNAUDITED, "  gRPC, not audited", grpc_without, (unaudited, echo)),
+        Door(GRPC, "gRPC through Envoy", through, (envoy, echo), behind),
+        Door(HTTP_JSON_UNAUDITED, "  HTTP/JSON, not audited", json_without, (unaudited, echo)),
         Door(
             HTTP_JSON,
             "HTTP/JSON through Envoy",
             await _json(gateway + ECHO_HTTP, (_JSON, bearer), folder),
             (envoy, echo),
+            behind,
         ),
         Door(
             MCP,
             "MCP tools/call through Envoy",
             await _mcp(f"{gateway}/mcp", (*_MCP, bearer), folder),
             (envoy, echo),
+            behind,
         ),
         Door(
             API_KEY,
             "HTTP/JSON with an API key",
             await _json(gateway + ECHO_HTTP, (_JSON, key), folder),
             (envoy, echo, identity, mesh.valkey_pid),
+            (audit,),
         ),
     ]
 

@@ -23,18 +23,32 @@ _PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Turn:
-    """What a door did at full speed; `cpu_seconds` is the processor time of its servers."""
+    """What a door did at full speed.
+
+    Attributes:
+        cpu_seconds: the processor time of its servers; `behind_seconds`: of the audit log.
+    """
 
     throughput: Throughput
     cpu_seconds: float
+    behind_seconds: float = 0
 
     @property
     def cpu_micros(self) -> float:
         """Processor time a call, in microseconds."""
         return self.cpu_seconds / max(self.throughput.requests, 1) * 1e6
 
+    @property
+    def behind_micros(self) -> float:
+        """The audit log's processor time a call, in microseconds."""
+        return self.behind_seconds / max(self.throughput.requests, 1) * 1e6
+
     def __add__(self, other: "Turn") -> "Turn":
-        return Turn(self.throughput + other.throughput, self.cpu_seconds + other.cpu_seconds)
+        return Turn(
+            self.throughput + other.throughput,
+            self.cpu_seconds + other.cpu_seconds,
+            self.behind_seconds + other.behind_seconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,10 @@ async def measure(
 
 async def _turn(door: Door, seconds: float) -> Turn:
     await at_full_speed(door.request, seconds=_WARM_UP_SECONDS)
-    before = cpu_seconds(door.servers)
+    before, before_behind = cpu_seconds(door.servers), cpu_seconds(door.behind)
     throughput = await at_full_speed(door.request, seconds=seconds)
-    return Turn(throughput, cpu_seconds(door.servers) - before)
+    used = cpu_seconds(door.servers) - before
+    return Turn(throughput, used, cpu_seconds(door.behind) - before_behind)
 
 
 async def _paced(door: Door, plan: Plan) -> Samples:

@@ -1,4 +1,8 @@
-"""A mesh to measure: Valkey, identity, an echo service and Envoy, each the real one."""
+"""A mesh to measure: Valkey, identity, audit, an echo service and Envoy, each the real one.
+
+There are two gateways before the same services: the one that all doors go through, and one that
+does not tell the audit service of its calls, to compare with.
+"""
 
 import os
 import shutil
@@ -42,6 +46,7 @@ class Mesh:
     """The running mesh and what a caller needs.
 
     Attributes:
+        port: of the gateway; `unaudited_port`: of the one without an audit log.
         token: an access token; `api_key`: the key that it was had for.
         public_key: what tokens are verified with, as PEM.
     """
@@ -49,6 +54,7 @@ class Mesh:
     folder: Path
     contract: Contract
     port: int
+    unaudited_port: int
     token: str
     api_key: str
     public_key: bytes
@@ -86,7 +92,6 @@ async def open_mesh(folder: Path) -> AsyncGenerator[Mesh]:
         BenchmarkError: a part does not start; its last words are in the message.
     """
     generated = _generate(folder)
-    port = free_port()
     async with AsyncExitStack() as stack:
         valkey = stack.enter_context(
             ValkeyServer(port=0, unix_socket_path=folder / "valkey.sock", data_dir=folder / "data")
@@ -95,15 +100,13 @@ async def open_mesh(folder: Path) -> AsyncGenerator[Mesh]:
             "PYTHONPATH": os.pathsep.join([str(generated), str(_ROOT)]),
             "TOOLMESH_ADDRESS_PATTERN": _SOCKETS,
             "TOOLMESH_REDIS_URL": f"unix://{valkey.unix_socket_path}",
-            # The JSON access log is on; the audit service is not part of this mesh.
-            "TOOLMESH_GATEWAY_AUDIT": "false",
-            "TOOLMESH_GATEWAY_PORT": str(port),
             "TOOLMESH_ROLE_CALLS_PER_MINUTE": f'{{"developer": {MAX_CALLS_PER_MINUTE}}}',
             "TOOLMESH_GATEWAY_ADDRESS_KEY_CALLS_PER_MINUTE": str(MAX_CALLS_PER_MINUTE),
         }
         children: dict[str, Child] = {}
         for name, module in (
             ("identity", "toolmesh_identity"),
+            ("audit", "toolmesh_audit"),
             ("echo", "evals.gateway.echo_service"),
         ):
             listen = {"TOOLMESH_LISTEN": _SOCKETS.format(service=name)}
@@ -113,11 +116,18 @@ async def open_mesh(folder: Path) -> AsyncGenerator[Mesh]:
             )
         await _until_healthy(folder, children)
         descriptors = generated / "toolmesh" / DESCRIPTOR_SET
-        children["envoy"] = await stack.enter_async_context(_gateway(folder, descriptors, env=env))
-        await _until_ready(port, children["envoy"])
+        ports: list[int] = []
+        for name, audit in (("envoy", True), ("envoy-unaudited", False)):
+            children[name], port = await stack.enter_async_context(
+                _gateway(name, folder, descriptors, env=env, audit=audit)
+            )
+            await _until_ready(port, children[name])
+            ports.append(port)
         with valkey.client() as client:
             valkey_pid = client.info("server")["process_id"]
-        yield await _meet(folder, descriptors, port=port, children=children, valkey_pid=valkey_pid)
+        yield await _meet(
+            folder, descriptors, ports=ports, children=children, valkey_pid=valkey_pid
+        )
 
 
 def _generate(folder: Path) -> Path:
@@ -132,18 +142,23 @@ def _generate(folder: Path) -> Path:
 
 @asynccontextmanager
 async def _gateway(
-    folder: Path, descriptors: Path, *, env: dict[str, str]
-) -> AsyncGenerator[Child]:
-    config = folder / "envoy.yaml"
+    name: str, folder: Path, descriptors: Path, *, env: dict[str, str], audit: bool
+) -> AsyncGenerator[tuple[Child, int]]:
+    config, port = folder / f"{name}.yaml", free_port()
+    env = env | {
+        "TOOLMESH_GATEWAY_PORT": str(port),
+        "TOOLMESH_GATEWAY_ADMIN": f"unix:{name}.admin.sock",
+        "TOOLMESH_GATEWAY_AUDIT": str(audit).lower(),
+    }
     command = ("-m", "toolmesh_gateway", "render", "--out", config, "--descriptors", descriptors)
     async with running("render", sys.executable, *command, folder=folder, env=env) as render:
         if await render.process.wait():
             raise BenchmarkError(f"the gateway's configuration failed:\n{render.log_tail()}")
     flags = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
     async with running(
-        "envoy", str(envoy_path()), "-c", config, *flags, folder=folder, env=env
+        name, str(envoy_path()), "-c", config, *flags, folder=folder, env=env
     ) as child:
-        yield child
+        yield child, port
 
 
 async def _until_healthy(folder: Path, children: dict[str, Child]) -> None:
@@ -175,8 +190,14 @@ async def _until_ready(port: int, child: Child) -> None:
 
 
 async def _meet(
-    folder: Path, descriptors: Path, *, port: int, children: dict[str, Child], valkey_pid: int
+    folder: Path,
+    descriptors: Path,
+    *,
+    ports: list[int],
+    children: dict[str, Child],
+    valkey_pid: int,
 ) -> Mesh:
+    port, unaudited_port = ports
     settings = ServingSettings()
     api_key, token = await _developer(folder)
     async with httpx.AsyncClient() as client:
@@ -185,6 +206,7 @@ async def _meet(
         folder=folder,
         contract=Contract.load(descriptors),
         port=port,
+        unaudited_port=unaudited_port,
         token=token,
         api_key=api_key,
         public_key=_public_key(answer.json(), token),

@@ -58,10 +58,19 @@ def goals(measured: Measured) -> list[Goal]:
         ]
         return Goal(name, bound, "x", True, Spread.of(values))
 
+    def cost(name: str, bound: float, this: str, that: str) -> Goal:
+        pairs = zip(measured.turns[this], measured.turns[that], strict=True)
+        values = [a.cpu_micros / b.cpu_micros for a, b in pairs]
+        return Goal(name, bound, "x", False, Spread.of(values))
+
     return [
         ratio("HTTP/JSON through Envoy : FastAPI", 1.8, doors.HTTP_JSON, doors.FASTAPI),
         ratio("MCP through Envoy : FastMCP", 8, doors.MCP, doors.FASTMCP),
         ratio("gRPC through Envoy : direct", 0.65, doors.GRPC, doors.GRPC_DIRECT),
+        ratio("gRPC, audited : not audited", 0.95, doors.GRPC, doors.GRPC_UNAUDITED),
+        ratio("HTTP/JSON, audited : not", 0.95, doors.HTTP_JSON, doors.HTTP_JSON_UNAUDITED),
+        cost("  CPU of a gRPC call, likewise", 1.05, doors.GRPC, doors.GRPC_UNAUDITED),
+        cost("  CPU of an HTTP/JSON call", 1.05, doors.HTTP_JSON, doors.HTTP_JSON_UNAUDITED),
         Goal("what Envoy adds to gRPC, p50", 1, "ms", False, _added(measured, doors.GRPC, "p50")),
         Goal("what Envoy adds to gRPC, p99", 3, "ms", False, _added(measured, doors.GRPC, "p99")),
     ]
@@ -71,7 +80,8 @@ def table(measured: Measured, shown: Sequence[Door], plan: Plan) -> str:
     """The one table: requests a second, latency at the fixed rate, and the goals."""
     titles = {door.key: door.title for door in shown}
     lines = [
-        f"{'at full speed':34}{'requests/s (min - median - max)':>34}{'CPU us/call':>14}  answers",
+        f"{'at full speed':34}{'requests/s (min - median - max)':>34}"
+        f"{'CPU us/call':>14}{'audit':>8}  answers",
         *_speeds(measured, titles),
         "",
         f"{f'at {plan.rate} calls/s':34}{'p50 ms (min - median - max)':>34}{'p99 ms':>26}  answers",
@@ -87,8 +97,9 @@ def _speeds(measured: Measured, titles: dict[str, str]) -> Iterator[str]:
     for key, turns in measured.turns.items():
         rate = Spread.of([turn.throughput.requests_per_second for turn in turns])
         cpu = median(turn.cpu_micros for turn in turns)
+        behind = median(turn.behind_micros for turn in turns)
         wrong = sum(turn.throughput.wrong for turn in turns)
-        yield f"{titles[key]:34}{f'{rate:,.0f}':>34}{cpu:>14,.0f}  {_answers(wrong)}"
+        yield f"{titles[key]:34}{f'{rate:,.0f}':>34}{cpu:>14,.0f}{behind:>8,.0f}  {_answers(wrong)}"
 
 
 def _latencies(measured: Measured, titles: dict[str, str]) -> Iterator[str]:
@@ -129,6 +140,7 @@ def as_json(measured: Measured, plan: Plan, machine: dict[str, Any]) -> dict[str
                 | {
                     "requests_per_second": turn.throughput.requests_per_second,
                     "cpu_micros": turn.cpu_micros,
+                    "audit_cpu_micros": turn.behind_micros,
                 }
                 for turn in turns
             ]

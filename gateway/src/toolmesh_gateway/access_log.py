@@ -1,10 +1,11 @@
 """What is written of a call: by whom, how it ended, how long it took. No secret is in it.
 
-One JSON line goes to a file, and the same as an OTLP log record to the audit service. Envoy puts a
-delivery of records away until the audit service has acknowledged it, and sends it again until then;
-calls do not wait for any of that.
+One JSON line goes to a file, and what matters of it as an OTLP log record to the audit service.
+Envoy puts a delivery of records away until the audit service has acknowledged it, and sends it
+again until then; calls do not wait for any of that.
 """
 
+from toolmesh_contracts.call_lines import CALL_LINES
 from toolmesh_gateway.clusters import AUDIT_CLUSTER
 from toolmesh_gateway.settings import GatewaySettings
 from toolmesh_gateway.terms import JWT_CLAIMS, JWT_FILTER, Config, extension
@@ -37,12 +38,25 @@ _FIELDS: Config = {
 }
 
 
-# What the audit service wants besides. The id is Envoy's own: a caller may choose the request's.
-_AUDIT_FIELDS: Config = {
-    **_FIELDS,
+# What the audit service wants. The id is Envoy's own: a caller may choose the request's.
+_LINES = {
     "id": "%UNIQUE_ID%",
-    "sub": f"%DYNAMIC_METADATA({JWT_FILTER}:{JWT_CLAIMS}:sub)%",
     "session": f"%DYNAMIC_METADATA({JWT_FILTER}:{JWT_CLAIMS}:sid)%",
+    "subject": f"%DYNAMIC_METADATA({JWT_FILTER}:{JWT_CLAIMS}:sub)%",
+    "actor": _FIELDS["actor"],
+    "http_status": _FIELDS["code"],
+    "grpc_status": _FIELDS["grpc_status"],
+    "response_flags": _FIELDS["flags"],
+    "details": _FIELDS["details"],
+    "duration_ms": _FIELDS["duration_ms"],
+    "bytes_in": _FIELDS["bytes_in"],
+    "bytes_out": _FIELDS["bytes_out"],
+    "peer": _FIELDS["client"],
+    "http_method": _FIELDS["http_method"],
+    "method": _FIELDS["rpc"],
+    "http_path": _FIELDS["path"],
+    "request_id": _FIELDS["request_id"],
+    "user_agent": _FIELDS["user_agent"],
 }
 # Envoy keeps no body over 64 KiB for a retry, so a delivery must stay well under that.
 _DELIVERY_BYTES = 32 * 1024
@@ -68,9 +82,6 @@ def access_logs(settings: GatewaySettings) -> list[Config]:
 
 
 def _audit_log() -> Config:
-    values = [
-        {"key": name, "value": {"string_value": form}} for name, form in _AUDIT_FIELDS.items()
-    ]
     return extension(
         "envoy.access_loggers.open_telemetry",
         "envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
@@ -87,5 +98,5 @@ def _audit_log() -> Config:
         buffer_size_bytes=_DELIVERY_BYTES,
         buffer_flush_interval="0.5s",
         disable_builtin_labels=True,
-        attributes={"values": values},
+        body={"string_value": "\n".join(_LINES[name] for name in CALL_LINES)},
     )

@@ -16,6 +16,7 @@ from toolmesh_audit.gateway_log_servicer import EXPORT_PATH
 from toolmesh_audit.service import open_service
 from toolmesh_audit.settings import Settings
 from toolmesh_client.channels import open_channel
+from toolmesh_contracts.call_lines import CALL_LINES, UNKNOWN
 from toolmesh_serving.redis_store import Store, open_store
 from toolmesh_serving.server import running
 
@@ -33,16 +34,16 @@ class Audit:
     public: grpc.aio.Channel
 
     async def export(self, *calls: dict[str, Any]) -> None:
-        """Sends calls as the gateway does; keywords are its attributes, as text or bytes."""
+        """Sends calls as the gateway does; keywords are its lines, as text or bytes."""
         request = gateway_log_pb2.GatewayLogRequest()
         records = request.resource_logs.add().scope_logs.add().log_records
         for call in calls:
             record = records.add(time_unix_nano=int(call.pop("time", 1_790_000_000) * 1e9))
-            for name, value in call.items():
-                text = value if isinstance(value, bytes) else str(value).encode()
-                record.attributes.add(
-                    key=name.encode(), value=gateway_log_pb2.GatewayLogValue(text=text)
-                )
+            values = [call.pop(name, UNKNOWN) for name in CALL_LINES]
+            assert not call
+            record.body.text = b"\n".join(
+                value if isinstance(value, bytes) else str(value).encode() for value in values
+            )
         method: Any = self.public.unary_unary(EXPORT_PATH, None, None)
         await method(request.SerializeToString())
 

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import orjson
@@ -64,7 +64,9 @@ class Event:
 
     def canonical(self) -> bytes:
         """The bytes that are kept and hashed: JSON with sorted names, without empty members."""
-        kept = {name: value for name, value in asdict(self).items() if value not in ("", 0, None)}
+        kept = {
+            name: value for name in _MEMBERS if (value := getattr(self, name)) not in ("", 0, None)
+        }
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
 
     @classmethod
@@ -80,6 +82,9 @@ class Event:
             return cls(**kept)
         except (KeyError, TypeError) as error:
             raise ValueError(f"no event: {error}") from error
+
+
+_MEMBERS = tuple(member.name for member in fields(Event))
 
 
 def outcome_of(*, http_status: int, grpc_status: str) -> Outcome:

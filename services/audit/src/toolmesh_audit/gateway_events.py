@@ -3,60 +3,46 @@
 from collections.abc import Mapping
 
 from toolmesh_audit.events import Event, Kind, outcome_of
+from toolmesh_contracts.call_lines import CALL_LINES, UNKNOWN
 from toolmesh_serving.admin_event import without_secrets
 
 # Callers choose some of the texts; none may fill the log.
 _MOST_CHARS = {"http_path": 1024, "user_agent": 256, "request_id": 128}
 _MOST_CHARS_ELSE = 512
+_NUMBERS = frozenset({"http_status", "duration_ms", "bytes_in", "bytes_out"})
+_LIMITS = tuple(
+    (name, 0 if name in _NUMBERS else _MOST_CHARS.get(name, _MOST_CHARS_ELSE))
+    for name in CALL_LINES
+)
 
 
-def call_event(
-    attributes: Mapping[str, str], *, time: float, side_effects: Mapping[str, str]
-) -> Event:
+def call_event(lines: str, *, time: float, side_effects: Mapping[str, str]) -> Event:
     """The event of one call.
 
     Args:
-        attributes: as `toolmesh_gateway.access_log` names them; `-` is unknown.
+        lines: as `toolmesh_contracts.call_lines` orders them; missing ones are unknown.
         time: when it began, in seconds since the epoch.
         side_effects: of each gRPC path.
     """
-
-    def text(name: str, member: str = "") -> str:
-        value = attributes.get(name, "")
-        limit = _MOST_CHARS.get(member or name, _MOST_CHARS_ELSE)
-        return "" if value == "-" else without_secrets(value)[:limit]
-
-    def number(name: str) -> int:
-        value = attributes.get(name, "")
-        return min(int(value), 2**53) if value.isdecimal() else 0
-
-    method = text("rpc")
-    status, code = number("code"), text("grpc_status")
-    code = _canonical(code)
+    values = without_secrets(lines).split("\n", len(CALL_LINES) - 1)
+    # The last may hold line feeds in spite of all; a number is 0 where it is none.
+    members = {
+        name: (value[:limit] if limit else _number(value))
+        for (name, limit), value in zip(_LIMITS, values, strict=False)
+        if value != UNKNOWN
+    }
+    if members.get("grpc_status") == "CANCELED":
+        members["grpc_status"] = "CANCELLED"
     return Event(
         kind=Kind.CALL,
         time=time,
-        id=text("id"),
-        request_id=text("request_id"),
-        subject=text("sub"),
-        session=text("session"),
-        actor=text("actor"),
-        outcome=outcome_of(http_status=status, grpc_status=code),
-        method=method,
-        side_effect=side_effects.get(method, ""),
-        http_method=text("http_method"),
-        http_path=text("path", "http_path"),
-        http_status=status,
-        grpc_status=code,
-        response_flags=text("flags"),
-        details=text("details"),
-        duration_ms=number("duration_ms"),
-        peer=text("client"),
-        user_agent=text("user_agent"),
-        bytes_in=number("bytes_in"),
-        bytes_out=number("bytes_out"),
+        outcome=outcome_of(
+            http_status=members.get("http_status", 0), grpc_status=members.get("grpc_status", "")
+        ),
+        side_effect=side_effects.get(members.get("method", ""), ""),
+        **members,
     )
 
 
-def _canonical(code: str) -> str:
-    return "CANCELLED" if code == "CANCELED" else code
+def _number(value: str) -> int:
+    return min(int(value), 2**53) if value.isdecimal() else 0

@@ -48,9 +48,10 @@ class GatewayLogServicer:
         return gateway_log_pb2.GatewayLogResponse().SerializeToString()
 
     def _event(self, record: gateway_log_pb2.GatewayLogRecord) -> Event:
-        attributes = {_text(each.key): _text(each.value.text) for each in record.attributes}
         return call_event(
-            attributes, time=round(record.time_unix_nano / 1e9, 6), side_effects=self._side_effects
+            record.body.text.decode(errors="replace").replace("\0", "\ufffd"),
+            time=round(record.time_unix_nano / 1e9, 6),
+            side_effects=self._side_effects,
         )
 
 
@@ -60,7 +61,3 @@ def add_gateway_log_to_server(servicer: GatewayLogServicer, server: Any) -> None
     handlers: dict[str, Any] = {method: grpc.unary_unary_rpc_method_handler(servicer.export)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     server.add_registered_method_handlers(service, handlers)
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace").replace("\0", "\ufffd")
