@@ -1,6 +1,7 @@
 """Turns what the gateway says of a call into an event."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from toolmesh_audit.events import Event, Kind, outcome_of
 from toolmesh_contracts.call_lines import CALL_LINES, UNKNOWN
@@ -26,7 +27,7 @@ def call_event(lines: str, *, time: float, side_effects: Mapping[str, str]) -> E
     """
     values = without_secrets(lines).split("\n", len(CALL_LINES) - 1)
     # The last may hold line feeds in spite of all; a number is 0 where it is none.
-    members = {
+    members: dict[str, Any] = {
         name: (value[:limit] if limit else _number(value))
         for (name, limit), value in zip(_LIMITS, values, strict=False)
         if value != UNKNOWN
