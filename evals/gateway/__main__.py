@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bench-gateway", description=__doc__)
     parser.add_argument(
-        "--seconds", type=float, default=4, help="how long a door is measured in a round"
+        "--seconds", type=float, default=3, help="how long a door is measured in a round"
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=int, default=500, help="calls a second of the paced part")

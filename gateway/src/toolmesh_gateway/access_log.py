@@ -14,13 +14,10 @@ from toolmesh_gateway.terms import JWT_CLAIMS, JWT_FILTER, Config, extension
 _FIELDS: Config = {
     "time": "%START_TIME%",
     "request_id": "%REQ(X-REQUEST-ID)%",
-    "trace": "%REQ(TRACEPARENT)%",
     "http_method": "%REQ(X-ENVOY-ORIGINAL-METHOD?:METHOD)%",
     "path": "%PATH(NQ:ORIG_OR_PATH)%",
     "rpc": "%PATH(NQ:PATH)%",
     "door": "%DYNAMIC_METADATA(toolmesh:door)%",
-    "authority": "%REQ(:AUTHORITY)%",
-    "protocol": "%PROTOCOL%",
     "code": "%RESPONSE_CODE%",
     "grpc_status": "%GRPC_STATUS(SNAKE_STRING)%",
     "flags": "%RESPONSE_FLAGS%",
@@ -68,12 +65,14 @@ def access_logs(settings: GatewaySettings) -> list[Config]:
     """The loggers that the settings ask for. Health checks are not logged."""
     logs: list[Config] = []
     if settings.gateway_access_log:
+        # Each field costs every call something, so only what can be there is asked for.
+        fields = _FIELDS | ({"trace": "%REQ(TRACEPARENT)%"} if settings.otlp_endpoint else {})
         logs.append(
             extension(
                 "envoy.access_loggers.file",
                 "envoy.extensions.access_loggers.file.v3.FileAccessLog",
                 path=settings.gateway_access_log,
-                log_format={"json_format": _FIELDS, "omit_empty_values": True},
+                log_format={"json_format": fields, "omit_empty_values": True},
             )
         )
     if settings.gateway_audit:
