@@ -9,7 +9,7 @@ import base64
 
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from toolmesh_contracts.contract import Contract
 from toolmesh_gateway.refusals import Refusal, refusals
@@ -47,6 +47,7 @@ def _grpc_mapper(refusal: Refusal) -> Config:
         "headers_to_add": [
             _header("grpc-status", str(refusal.code)),
             _header("grpc-status-details-bin", _status_header(refusal)),
+            *_challenge(refusal),
         ],
     }
 
@@ -74,7 +75,16 @@ def _http_mapper(refusal: Refusal, *, when: str, body: Config) -> Config:
     mapper: Config = {"filter": _cel(when), "body_format_override": {"json_format": body}}
     if refusal.http_status is not None:
         mapper["status_code"] = refusal.http_status
+    if challenge := _challenge(refusal):
+        mapper["headers_to_add"] = challenge
     return mapper
+
+
+def _challenge(refusal: Refusal) -> list[Config]:
+    """Which scheme is wanted. Envoy's own words repeat the whole URL, in which a secret may be."""
+    if refusal.code != code_pb2.UNAUTHENTICATED:
+        return []
+    return [_header("www-authenticate", 'Bearer realm="toolmesh"')]
 
 
 def _json_status(refusal: Refusal) -> Config:

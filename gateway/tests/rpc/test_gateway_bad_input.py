@@ -327,11 +327,12 @@ def test_mcp_takes_post_alone(mesh: Any, http: httpx.Client) -> None:
 
 
 def test_unauthorized_says_how(http: httpx.Client) -> None:
-    """A 401 says which scheme is wanted, as HTTP and MCP ask for."""
-    for path in ("/mcp", "/v1/echo:say"):
-        answer = http.post(path, json={})
-        assert answer.status_code == 401
-        assert answer.headers["www-authenticate"].startswith("Bearer ")
+    """A 401 says which scheme is wanted, as HTTP and MCP ask for, and repeats nothing."""
+    for path in ("/mcp", "/v1/echo:say", "/v1/whoami?password=secret"):
+        for key in ({}, {"x-api-key": "tmk_x"}):
+            answer = http.post(path, json={}, headers=key)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == 'Bearer realm="toolmesh"'
 
 
 def _bearer(mesh: Any, *scopes: str) -> dict[str, str]:
