@@ -59,6 +59,19 @@ _LINES = {
 _DELIVERY_BYTES = 32 * 1024
 # With 2 s between tries at most, and half of it on average, this is ten minutes.
 _TRIES = 600
+_NO_HEALTH_CHECK: Config = {"not_health_check_filter": {}}
+
+
+# What a caller writes as it likes, by the fields that tell of it.
+_CALLERS_TEXTS = {
+    "path": (":path", "x-envoy-original-path"),
+    "rpc": (":path",),
+    "request_id": ("x-request-id",),
+    "trace": ("traceparent",),
+    "user_agent": ("user-agent",),
+}
+# How API keys, refresh tokens and access tokens begin.
+_CREDENTIALS = ("tmk_", "tmr_", "eyJ")
 
 
 def access_logs(settings: GatewaySettings) -> list[Config]:
@@ -67,17 +80,48 @@ def access_logs(settings: GatewaySettings) -> list[Config]:
     if settings.gateway_access_log:
         # Each field costs every call something, so only what can be there is asked for.
         fields = _FIELDS | ({"trace": "%REQ(TRACEPARENT)%"} if settings.otlp_endpoint else {})
+        without = fields | dict.fromkeys(_CALLERS_TEXTS.keys() & fields.keys(), "[removed]")
+        logs.append(_file_log(settings, fields) | {"filter": _and(_credentials(there=False))})
         logs.append(
-            extension(
-                "envoy.access_loggers.file",
-                "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                path=settings.gateway_access_log,
-                log_format={"json_format": fields, "omit_empty_values": True},
-            )
+            _file_log(settings, without)
+            | {"filter": _and([{"or_filter": {"filters": _credentials(there=True)}}])}
         )
     if settings.gateway_audit:
-        logs.append(_audit_log())
-    return [log | {"filter": {"not_health_check_filter": {}}} for log in logs]
+        # The audit service takes credentials out of what it is told.
+        logs.append(_audit_log() | {"filter": _NO_HEALTH_CHECK})
+    return logs
+
+
+def _file_log(settings: GatewaySettings, fields: Config) -> Config:
+    return extension(
+        "envoy.access_loggers.file",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        path=settings.gateway_access_log,
+        log_format={"json_format": fields, "omit_empty_values": True},
+    )
+
+
+def _and(filters: list[Config]) -> Config:
+    return {"and_filter": {"filters": [_NO_HEALTH_CHECK, *filters]}}
+
+
+def _credentials(*, there: bool) -> list[Config]:
+    """Holds for a call that has a credential where it does not belong: one of them; not: all."""
+    names = sorted({header for headers in _CALLERS_TEXTS.values() for header in headers})
+    return [
+        {
+            "header_filter": {
+                "header": {
+                    "name": name,
+                    "string_match": {"contains": beginning},
+                    "invert_match": not there,
+                    "treat_missing_header_as_empty": True,
+                }
+            }
+        }
+        for name in names
+        for beginning in _CREDENTIALS
+    ]
 
 
 def _audit_log() -> Config:

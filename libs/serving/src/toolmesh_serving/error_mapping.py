@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 
+from toolmesh_serving.admin_event import without_secrets
 from toolmesh_serving.call import Call
 from toolmesh_serving.errors import ERROR_DOMAIN, Code, DeadlineExceeded, ToolmeshError, Unavailable
 
@@ -55,19 +56,25 @@ def to_status(error: Exception, call: Call) -> Status:
 
 
 def foreseen_status(error: ToolmeshError) -> Status:
-    """The status of a foreseen failure: one ErrorInfo, and what else helps the caller."""
-    return _status(error.code, error.message, *_details(error))
+    """The status of a foreseen failure: one ErrorInfo, and what else helps the caller.
+
+    Keys and tokens that a caller gave where something else belongs are not repeated.
+    """
+    return _status(error.code, without_secrets(error.message), *_details(error))
 
 
 def _details(error: ToolmeshError) -> Iterator[Message]:
     yield error_details_pb2.ErrorInfo(
-        reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata
+        reason=error.reason,
+        domain=ERROR_DOMAIN,
+        metadata={name: without_secrets(value) for name, value in error.metadata.items()},
     )
     if error.field_violations:
         yield error_details_pb2.BadRequest(
             field_violations=[
                 error_details_pb2.BadRequest.FieldViolation(
-                    field=violation.field, description=violation.description
+                    field=without_secrets(violation.field),
+                    description=without_secrets(violation.description),
                 )
                 for violation in error.field_violations
             ]

@@ -7,6 +7,7 @@ from uuid import uuid4
 from google.protobuf.message import Message
 
 from toolmesh_serving.access_token import AccessTokenVerifier
+from toolmesh_serving.admin_event import without_secrets
 from toolmesh_serving.call import Call
 from toolmesh_serving.caller import enter_caller
 from toolmesh_serving.error_mapping import to_status
@@ -77,6 +78,8 @@ class RequestIdStage(Stage):
     def begin(self, call: Call) -> None:
         """See `Stage`."""
         given = call.metadata.get("x-request-id", "")
+        if "_" in given or "." in given:  # as in keys and tokens, but not in the gateway's own ids
+            given = without_secrets(given)
         usable = given.isprintable() and 0 < len(given) <= _MAX_REQUEST_ID_CHARS
         call.request_id = given if usable else str(uuid4())
 

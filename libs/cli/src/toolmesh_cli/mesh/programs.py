@@ -139,6 +139,8 @@ def _gateway() -> Program:
             *("--config-path", "envoy.yaml"),
             *("--concurrency", str(workers)),
             *("--log-level", "warning"),
+            # Some filters tell of a bad call in the caller's own words, which may be a secret.
+            *("--component-log-level", "filter:critical"),
             *("--file-flush-interval-msec", "1000"),
             "--disable-hot-restart",
         ),
