@@ -1,10 +1,12 @@
 """Verifying access tokens: keys that are fetched, tokens that are remembered."""
 
 import asyncio
+import base64
 import time
 from types import SimpleNamespace
 from typing import Any
 
+import jwt
 import pytest
 
 from toolmesh_serving import access_token
@@ -43,6 +45,30 @@ def verifier(key_sets: KeySets) -> AccessTokenVerifier:
     return AccessTokenVerifier(
         FetchedKeys(key_sets.fetch), issuer="https://toolmesh.dev", audience="toolmesh"
     )
+
+
+async def test_no_other_algorithm_is_taken_whatever_the_keys(signer: Any) -> None:
+    """A key set with a symmetric key, as by mistake, lets nobody in who knows that key."""
+    secret = b"x" * 64
+    symmetric = {
+        "kty": "oct",
+        "kid": "shared",
+        "alg": "HS256",
+        "k": base64.urlsafe_b64encode(secret).decode().rstrip("="),
+    }
+    keys = KeySets({"keys": [symmetric, *signer.key_set()["keys"]]})
+    token = jwt.encode(signer.claims(), secret, algorithm="HS256", headers={"kid": "shared"})
+
+    with pytest.raises(TokenInvalid):
+        await verifier(keys).verify(token)
+
+
+async def test_a_token_that_is_too_long_is_not_read(signer: Any) -> None:
+    """Not even one under our own signature; the longest that there may be is."""
+    checked = verifier(KeySets(signer.key_set()))
+    assert await checked.verify(signer.token(padding="x" * 5000))
+    with pytest.raises(TokenInvalid):
+        await checked.verify(signer.token(padding="x" * 6500))
 
 
 async def test_keys_are_fetched_once(signer: Any) -> None:
