@@ -40,6 +40,7 @@ check: setup ## format, lint, types, protos, imports: what CI checks
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ty check --quiet $(CODE)
 	@$(BIN)/python .ci/check-imports.py
+	@$(BIN)/python .ci/check-threats.py
 	@$(BIN)/buf format --diff --exit-code proto
 	@$(BIN)/buf lint
 	@.ci/check-breaking
