@@ -80,12 +80,12 @@ def access_logs(settings: GatewaySettings) -> list[Config]:
     if settings.gateway_access_log:
         # Each field costs every call something, so only what can be there is asked for.
         fields = _FIELDS | ({"trace": "%REQ(TRACEPARENT)%"} if settings.otlp_endpoint else {})
-        without = fields | dict.fromkeys(_CALLERS_TEXTS.keys() & fields.keys(), "[removed]")
-        logs.append(_file_log(settings, fields) | {"filter": _and(_credentials(there=False))})
-        logs.append(
-            _file_log(settings, without)
-            | {"filter": _and([{"or_filter": {"filters": _credentials(there=True)}}])}
-        )
+        texts = [name for name in _CALLERS_TEXTS if name in fields]
+        without = fields | dict.fromkeys(texts, "[removed]")
+        clean = _credentials(texts, there=False)
+        unclean: Config = {"or_filter": {"filters": _credentials(texts, there=True)}}
+        logs.append(_file_log(settings, fields) | {"filter": _and([_NO_HEALTH_CHECK, *clean])})
+        logs.append(_file_log(settings, without) | {"filter": _and([_NO_HEALTH_CHECK, unclean])})
     if settings.gateway_audit:
         # The audit service takes credentials out of what it is told.
         logs.append(_audit_log() | {"filter": _NO_HEALTH_CHECK})
@@ -102,12 +102,12 @@ def _file_log(settings: GatewaySettings, fields: Config) -> Config:
 
 
 def _and(filters: list[Config]) -> Config:
-    return {"and_filter": {"filters": [_NO_HEALTH_CHECK, *filters]}}
+    return {"and_filter": {"filters": filters}}
 
 
-def _credentials(*, there: bool) -> list[Config]:
-    """Holds for a call that has a credential where it does not belong: one of them; not: all."""
-    names = sorted({header for headers in _CALLERS_TEXTS.values() for header in headers})
+def _credentials(texts: list[str], *, there: bool) -> list[Config]:
+    """Of what one filter holds where a credential is in the texts, or all hold where none is."""
+    names = sorted({header for text in texts for header in _CALLERS_TEXTS[text]})
     return [
         {
             "header_filter": {
