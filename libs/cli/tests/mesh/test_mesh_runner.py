@@ -1,5 +1,6 @@
 """A whole mesh is started, watched, hurt and stopped, by the command alone."""
 
+import io
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -169,6 +170,109 @@ def test_other_answers(toolmesh: Callable[..., Any]) -> None:
     assert toolmesh("push", "--workspace", "unknown").code == ExitCode.NOT_FOUND
 
 
+@pytest.mark.usefixtures("mesh")
+def test_a_person_signs_in_and_out(
+    toolmesh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An admin makes the user; who signed in is the caller until the session ends."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n" * 2))
+    made = toolmesh("users", "create", "ann", "--roles", "auditor", "--password")
+    assert made.code == ExitCode.OK
+    assert toolmesh("sign-in", "ann").code == ExitCode.OK
+    assert json.loads(toolmesh("whoami", "--json").out)["subject"] == "ann"
+    assert "ann" in toolmesh("sessions", "list").out
+    assert toolmesh("users", "list").code == ExitCode.DENIED
+    state = Path(os.environ["XDG_STATE_HOME"]) / "toolmesh" / "sessions.json"
+    sessions = json.loads(state.read_bytes())
+    for session in sessions.values():
+        session["expires_at"] = 0
+    state.write_text(json.dumps(sessions))
+    assert toolmesh("whoami").code == ExitCode.OK
+    assert json.loads(state.read_bytes()) != sessions
+    assert toolmesh("sign-out").code == ExitCode.OK
+    assert json.loads(toolmesh("whoami", "--json").out)["subject"] == "admin"
+    assert toolmesh("sign-out").code == ExitCode.NOT_FOUND
+    monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
+    assert toolmesh("sign-in", "ann").code == ExitCode.DENIED
+
+
+@pytest.mark.usefixtures("mesh")
+def test_users_keys_and_roles(toolmesh: Callable[..., Any], tmp_path: Path) -> None:
+    """What an administrator does in a day: from a file, one by one, and back."""
+    file = tmp_path / "users.csv"
+    file.write_text("id,roles\nbob,viewer\ncy,nope\n")
+    sent = toolmesh("users", "provision", "--file", str(file))
+    assert sent.code == ExitCode.INVALID
+    assert sent.out == "2 rows: 1 created, 1 failed\n"
+    assert sent.err.startswith("line 3: there is no role 'nope'")
+    toolmesh("roles", "create", "reader", "--scopes", "repomap:read")
+    assert toolmesh("roles", "assign", "bob", "reader").code == ExitCode.OK
+    bob = json.loads(toolmesh("users", "get", "bob", "--json").out)["user"]
+    assert bob["roles"] == ["reader", "viewer"]
+    toolmesh("roles", "withdraw", "bob", "reader")
+    made = toolmesh("keys", "create", "--display-name", "ci", "--subject", "bob", "--roles=viewer")
+    assert re.fullmatch(r"tmk_[^_]+_\S+\n", made.out)
+    rotated = toolmesh("keys", "rotate", made.out.split("_")[1])
+    assert rotated.out.startswith("tmk_")
+    assert rotated.out != made.out
+    assert toolmesh("keys", "revoke", made.out.split("_")[1]).code == ExitCode.OK
+    assert "suspend time" in toolmesh("users", "suspend", "bob").out
+    assert "suspend time" not in toolmesh("users", "reinstate", "bob").out
+    assert toolmesh("users", "update", "bob", "--no-roles").code == ExitCode.OK
+    assert toolmesh("users", "delete", "bob").code == ExitCode.OK
+    assert toolmesh("users", "get", "bob").code == ExitCode.NOT_FOUND
+    assert len(json.loads(toolmesh("users", "list", "--limit", "1", "--json").out)["users"]) == 1
+
+
+@pytest.mark.usefixtures("mesh")
+def test_the_log_is_followed_through_a_crash(toolmesh: Callable[..., Any]) -> None:
+    """What happens is shown, also after audit was killed, each event once and in order."""
+    command = [sys.executable, "-m", "toolmesh_cli", "audit", "tail", "--json", "--kind", "admin"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        toolmesh("roles", "create", "tail-1", "--scopes", "repomap:read")
+        seen = _read_until(tail.stdout, "tail-1")
+        pid = process_of(toolmesh, "audit")["pid"]
+        os.kill(pid, signal.SIGKILL)
+        toolmesh("roles", "create", "tail-2", "--scopes", "repomap:read")
+        seen += _read_until(tail.stdout, "tail-2")
+        tail.send_signal(signal.SIGINT)
+        assert tail.wait(_PATIENCE_SECONDS) == ExitCode.INTERRUPTED
+    sequences = [int(event["sequence"]) for event in seen]
+    assert sequences == sorted(set(sequences))
+    until(lambda: toolmesh("status").code == ExitCode.OK)
+    verified = toolmesh("audit", "verify")
+    assert verified.code == ExitCode.OK
+    assert re.search(
+        r"OK: \d+ records as written\nhead: record \d+, hash [0-9a-f]{64}", verified.out
+    )
+
+
+@pytest.mark.usefixtures("mesh")
+def test_an_anchor_that_was_kept_shows_a_log_written_anew(
+    toolmesh: Callable[..., Any], tmp_path: Path
+) -> None:
+    """The first bad record is named, and scripts see it by the exit code."""
+    kept = tmp_path / "anchors.json"
+    kept.write_text(toolmesh("audit", "anchors", "--json").out)
+    assert toolmesh("audit", "verify", "--anchors", str(kept)).code == ExitCode.OK
+    anchors = json.loads(kept.read_text())
+    last = anchors["auditAnchors"][-1]
+    last["hash"] = "0" * 64
+    kept.write_text(json.dumps(anchors))
+    ran = toolmesh("audit", "verify", "--anchors", str(kept))
+    assert ran.code == ExitCode.UNEXPECTED
+    assert f"record {last['sequence']} is rewritten" in ran.err
+
+
+def _read_until(lines: IO[bytes], target: str) -> list[dict[str, Any]]:
+    """The events up to the one about `target`."""
+    seen: list[dict[str, Any]] = []
+    while not seen or seen[-1]["change"]["target"] != target:
+        seen.append(json.loads(lines.readline()))
+    return seen
+
+
 @pytest.mark.parametrize("name", ["identity", "gateway", "valkey"])
 @pytest.mark.usefixtures("mesh")
 def test_a_killed_process_is_back(toolmesh: Callable[..., Any], name: str) -> None:
@@ -185,6 +289,33 @@ def test_a_killed_process_is_back(toolmesh: Callable[..., Any], name: str) -> No
     assert f"exited: {name} (terminated by SIGKILL" in toolmesh("logs", "supervisord").out
     assert f"{name}: {after['restarts']} restarts; last ended" in toolmesh("status").out
     assert toolmesh("whoami").code == ExitCode.OK
+
+
+def test_a_process_that_ends_again_and_again_waits(
+    small_checkout: Path, toolmesh: Callable[..., Any]
+) -> None:
+    """From the third end on there is a pause, which the status tells; then the process is back."""
+    assert toolmesh("up", "--port", str(free_port())).code == ExitCode.OK
+    for restarts in range(5):
+        until(lambda: process_of(toolmesh, "identity")["pid"] != 0)
+        assert process_of(toolmesh, "identity")["restarts"] == restarts
+        os.kill(process_of(toolmesh, "identity")["pid"], signal.SIGKILL)
+        until(lambda ends=restarts + 1: _ended(toolmesh, "identity", ends))
+    waiting = process_of(toolmesh, "identity")
+    shown = toolmesh("status")
+    assert shown.code == ExitCode.UNAVAILABLE
+    assert "waiting" in shown.out
+    assert "Starts again in" in shown.out
+    until(lambda: toolmesh("status").code == ExitCode.OK)
+    again = process_of(toolmesh, "identity")
+    assert (again["restarts"], again["restartTime"]) == (5, None)
+    # supervisord tells whole seconds.
+    assert again["startTime"][:19] >= waiting["restartTime"][:19]
+
+
+def _ended(toolmesh: Callable[..., Any], name: str, times: int) -> bool:
+    log = toolmesh("logs", "supervisord", "--raw", "-n", "1000").out
+    return log.count(f"exited: {name} (") == times
 
 
 def _is_alive(pid: int) -> bool:

@@ -22,6 +22,7 @@ from toolmesh_cli.mesh.programs import (
     mesh_environment,
     programs_of,
 )
+from toolmesh_cli.mesh.restart_pauses import GOOD_RUN_SECONDS, RestartPauses
 from toolmesh_cli.mesh.restarts import read_histories
 from toolmesh_cli.mesh.supervisor_config import render_config
 
@@ -136,6 +137,31 @@ def test_histories_count_since_the_last_start(tmp_path: Path) -> None:
     assert histories["calc"].last_exit_time.microsecond == 250_000
     assert histories["other"].last_exit == "exit status 3"
     assert read_histories(tmp_path / "none.log") == {}
+
+
+def test_a_pause_is_over_with_the_next_start(tmp_path: Path) -> None:
+    """Until when a process waits is read from the log, and forgotten once it was started."""
+    log = tmp_path / "s.log"
+    paused = (
+        "2026-01-31 12:00:05,000 WARN paused: calc for 4 seconds (ended 5 times in a row)\n"
+        "2026-01-31 12:00:05,001 WARN exited: calc (exit status 1; not expected)\n"
+    )
+    log.write_text(paused)
+    until = read_histories(log)["calc"].paused_until
+    assert until is not None
+    assert f"{until:%H:%M:%S}" == "12:00:09"
+    log.write_text(paused + "2026-01-31 12:00:09,100 INFO spawned: 'calc' with pid 9\n")
+    assert read_histories(log)["calc"].paused_until is None
+
+
+def test_the_pause_grows_until_a_process_runs_well() -> None:
+    """Two ends are forgiven, then it doubles up to half a minute; a good run begins anew."""
+    pauses = RestartPauses()
+    grown = [pauses.after_end("calc", ran_seconds=5) for _ in range(9)]
+    assert grown == [0, 0, 1, 2, 4, 8, 16, 30, 30]
+    assert pauses.after_end("other", ran_seconds=5) == 0
+    assert pauses.after_end("calc", ran_seconds=GOOD_RUN_SECONDS) == 0
+    assert pauses.ends_in_a_row("calc") == 1
 
 
 def test_memory_is_that_of_the_family() -> None:

@@ -58,7 +58,10 @@ def _print(condition: Condition) -> None:
         if process.last_exit:
             ago = span(time.time() - process.last_exit_time)
             times = number(process.restarts, "restart")
-            click.echo(f"{process.name}: {times}; last ended {ago} ago, {process.last_exit}.")
+            wait = process.paused_until - time.time()
+            again = f" Starts again in {span(max(wait, 0.1))}." if process.paused_until else ""
+            ended = f"last ended {ago} ago, {process.last_exit}"
+            click.echo(f"{process.name}: {times}; {ended}.{again}")
     if condition.note:
         click.echo(condition.note)
 
@@ -66,7 +69,7 @@ def _print(condition: Condition) -> None:
 def _row(process: ProcessCondition) -> list[str]:
     return [
         process.name,
-        process.state,
+        "waiting" if process.paused_until else process.state,
         process.health,
         str(process.pid or "-"),
         span(time.time() - process.started_at) if process.pid else "-",
@@ -93,6 +96,7 @@ def _as_data(condition: Condition) -> dict[str, object]:
                 "restarts": process.restarts,
                 "lastExit": process.last_exit,
                 "lastExitTime": _time(process.last_exit_time) if process.last_exit else None,
+                "restartTime": _time(process.paused_until) if process.paused_until else None,
                 "memoryBytes": process.memory.size_bytes if process.memory else 0,
             }
             for process in condition.processes

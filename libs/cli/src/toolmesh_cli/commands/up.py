@@ -39,7 +39,7 @@ def command(port: int | None, address: str, timeout: float) -> None:
     """Start the mesh on this machine and wait until it answers.
 
     Starts the store (Valkey), every service of the checkout and the gateway (Envoy) in the
-    background. A process that ends is started again at once. What the mesh keeps is in `.toolmesh`
+    background. A process that ends is started again. What the mesh keeps is in `.toolmesh`
     in the checkout, or where TOOLMESH_DATA says, and survives a restart.
     """
     folder = require_local_mesh(os.environ)

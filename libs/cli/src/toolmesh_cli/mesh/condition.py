@@ -39,6 +39,7 @@ class ProcessCondition:
         started_at: seconds since the epoch.
         last_exit: how it ended the last time without being asked to; empty: never.
         last_exit_time: seconds since the epoch; 0: never.
+        paused_until: when it is started again, in seconds since the epoch; 0: it need not wait.
         memory: None when it does not run.
     """
 
@@ -50,6 +51,7 @@ class ProcessCondition:
     restarts: int
     last_exit: str
     last_exit_time: float
+    paused_until: float
     memory: Memory | None
 
 
@@ -151,6 +153,7 @@ def _condition(process: Process, health: str, history: History) -> ProcessCondit
         restarts=history.restarts,
         last_exit=history.last_exit,
         last_exit_time=history.last_exit_time.timestamp() if history.last_exit_time else 0,
+        paused_until=history.paused_until.timestamp() if history.paused_until else 0,
         memory=memory_of(process.pid) if process.pid else None,
     )
 
@@ -165,6 +168,7 @@ def _supervisor_condition(pid: int) -> ProcessCondition:
         restarts=0,
         last_exit="",
         last_exit_time=0,
+        paused_until=0,
         memory=memory_of(pid, alone=True),
     )
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) [A-Z]+ (.*)")
 _STARTED = re.compile(r"supervisord started with pid \d+")
 _SPAWNED = re.compile(r"spawned: '(\S+)' with pid \d+")
+_PAUSED = re.compile(r"paused: (\S+) for (\d+) seconds")
 _EXITED = re.compile(r"exited: (\S+) \((.*?)(?:; (?:not )?expected)?\)")
 
 
@@ -21,12 +22,14 @@ class History:
         exits: how often it ended without being asked to.
         last_exit: how it ended the last time, for example `terminated by SIGKILL`; empty: never.
         last_exit_time: when, with the local time zone; None: never.
+        paused_until: when it is started again, with the local time zone; None: at once.
     """
 
     starts: int = 0
     exits: int = 0
     last_exit: str = ""
     last_exit_time: datetime | None = None
+    paused_until: datetime | None = None
 
     @property
     def restarts(self) -> int:
@@ -42,17 +45,21 @@ def read_histories(log: Path) -> dict[str, History]:
         if parsed is None:
             continue
         text = parsed[3]
+        time = datetime.fromisoformat(f"{parsed[1]}.{parsed[2]}").astimezone()
         if _STARTED.match(text):
             histories.clear()
         elif spawned := _SPAWNED.match(text):
             known = histories.get(spawned[1], History())
-            histories[spawned[1]] = History(
-                known.starts + 1, known.exits, known.last_exit, known.last_exit_time
-            )
+            histories[spawned[1]] = replace(known, starts=known.starts + 1, paused_until=None)
+        elif paused := _PAUSED.match(text):
+            known = histories.get(paused[1], History())
+            until = time + timedelta(seconds=int(paused[2]))
+            histories[paused[1]] = replace(known, paused_until=until)
         elif exited := _EXITED.match(text):
             known = histories.get(exited[1], History())
-            time = datetime.fromisoformat(f"{parsed[1]}.{parsed[2]}").astimezone()
-            histories[exited[1]] = History(known.starts, known.exits + 1, exited[2], time)
+            histories[exited[1]] = replace(
+                known, exits=known.exits + 1, last_exit=exited[2], last_exit_time=time
+            )
     return histories
 
 

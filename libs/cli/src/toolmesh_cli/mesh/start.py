@@ -175,7 +175,7 @@ async def _mend(
         )
     supervisor = Supervisor(plan.folder)
     processes = await supervisor.processes()
-    ended = [process for process in processes if process.state in ("fatal", "stopped")]
+    ended = [p for p in processes if p.state in ("fatal", "stopped", "backoff")]
     for process in ended:
         await supervisor.start(process)
     watch = Watch(

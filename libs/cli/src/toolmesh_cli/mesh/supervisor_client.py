@@ -58,11 +58,13 @@ class Supervisor:
         return tuple(_process(info) for info in answer)
 
     async def start(self, process: Process) -> None:
-        """Starts a process that does not run.
+        """Starts a process that does not run; one that waits to be started again need not go on so.
 
         Raises:
             xmlrpc.client.Fault: it cannot be started.
         """
+        if process.state == "backoff":
+            await self._call("stopProcess", f"{process.group}:{process.name}")
         await self._call("startProcess", f"{process.group}:{process.name}", False)
 
     async def shut_down(self) -> None:

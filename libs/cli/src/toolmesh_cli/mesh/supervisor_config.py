@@ -76,7 +76,7 @@ def _program(program: Program, grace_seconds: float) -> str:
             f"environment = {environment}",
             f"priority = {program.kind.value}",
             f"autostart = {str(program.autostart).lower()}",
-            # Back at once, however often and however soon it fails.
+            # Always back; `supervisor_plugin` puts a pause before it where it fails too often.
             "autorestart = true",
             "startsecs = 0",
             "startretries = 100",
