@@ -22,6 +22,8 @@ _LONG_TEXT = 200
 _ROWS_SHOWN = 200
 _ITEMS_IN_LINE = 20
 _LIST_IN_CELL = 32
+# Beside the time of creation it says little, and lines that fold are hard to read.
+_LEFT_OUT_OF_TABLES = ("update_time",)
 # Beside a text, lists are notes in the margin.
 _ROWS_SHOWN_BESIDE_TEXT = 10
 
@@ -182,7 +184,7 @@ def _print_items(field: FieldDescriptor, items: Sequence[Any], *, most: int) -> 
         rows = [audit_events.cells(item) for item in shown]
         print_table(audit_events.COLUMNS, rows, right=audit_events.RIGHT)
     elif shown and isinstance(shown[0], Message) and not _is_plain(shown[0]):
-        columns = shown[0].DESCRIPTOR.fields
+        columns = [c for c in shown[0].DESCRIPTOR.fields if c.name not in _LEFT_OUT_OF_TABLES]
         # A column without any value says nothing.
         used = [c for c in columns if any(_cell(c, item) for item in shown)]
         numbers = [_heading(c) for c in used if c.type in _NUMBERS and not c.is_repeated]

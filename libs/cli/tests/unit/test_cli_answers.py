@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from toolmesh.audit.v1 import audit_event_pb2, audit_service_pb2
 from toolmesh.catalog.v1 import catalog_service_pb2, status_pb2, status_service_pb2
-from toolmesh.identity.v1 import api_key_pb2, api_key_service_pb2
+from toolmesh.identity.v1 import api_key_pb2, api_key_service_pb2, user_pb2, user_service_pb2
 from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2
 from toolmesh.workspace.v1 import workspace_pb2, workspace_service_pb2
 from toolmesh_cli.answers import print_answer, print_json
@@ -99,6 +99,16 @@ def test_a_long_list_in_a_table_is_its_length(capfd: pytest.CaptureFixture[str])
     head, *rows = capfd.readouterr().out.splitlines()
     assert head.split()[:2] == ["ID", "SCOPES"]
     assert [row.split()[:2] for row in rows] == [["k", "20"], ["l", "a:b"]]
+
+
+def test_a_table_has_one_time_of_each_item(capfd: pytest.CaptureFixture[str]) -> None:
+    """When it was last changed is in the item's own view, so that lines do not fold."""
+    made, changed = Timestamp(seconds=1), Timestamp(seconds=1_000_000)
+    user = user_pb2.User(id="ann", create_time=made, update_time=changed)
+    print_answer(user_service_pb2.ListUsersResponse(users=[user]))
+    assert "UPDATE" not in capfd.readouterr().out
+    print_answer(user_service_pb2.GetUserResponse(user=user))
+    assert "update time" in capfd.readouterr().out
 
 
 def test_an_audit_event_is_a_line(capfd: pytest.CaptureFixture[str]) -> None:
