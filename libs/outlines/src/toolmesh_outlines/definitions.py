@@ -4,17 +4,17 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from msgspec import structs
 from tree_sitter import Node
 
+from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.languages import Language
 from toolmesh_outlines.outline import CALLABLE_KINDS, CONTAINER_KINDS, Definition, Kind
 from toolmesh_outlines.signatures import Header, signature_of
 
 MAX_NAME_BYTES = 200
 
-# `const x = require('y')` is an import.
-_JAVASCRIPT_IMPORT = re.compile(r"=\s*(?:await\s+)?(?:require|import)\(")
-_JAVASCRIPT = frozenset({"javascript", "typescript", "tsx"})
+_LEAST_TELLING = frozenset({Kind.CLASS, Kind.CONSTANT, Kind.TYPE, Kind.VARIABLE})
 _TEST_MODULES = frozenset({"test", "tests"})
 _C_FAMILY = frozenset({"c", "cpp"})
 
@@ -46,7 +46,7 @@ class _Around(NamedTuple):
     kind: Kind
 
 
-def found_in(captures: dict[str, list[Node]], source: bytes) -> list[Found]:
+def found_in(captures: dict[str, list[Node]], source: bytes, language: Language) -> list[Found]:
     """Return the definitions of one match: one for each name in it."""
     capture = next(name for name in captures if name.startswith("definition."))
     kind = Kind(capture.removeprefix("definition."))
@@ -55,13 +55,15 @@ def found_in(captures: dict[str, list[Node]], source: bytes) -> list[Found]:
     bodies = captures.get("body", ())
     body_start = min((body.start_byte for body in bodies), default=end)
     body_end = max((body.end_byte for body in bodies), default=end)
-    order = int(kind in {Kind.TYPE, Kind.VARIABLE})
+    order = int(kind in _LEAST_TELLING)
     found: list[Found] = []
     for name_node in captures["name"]:
         name = source[name_node.start_byte : name_node.end_byte]
         # `_` is a name for what is not used, or for a translation function: everywhere and nowhere.
         if name and name != b"_" and len(name) <= MAX_NAME_BYTES:
             text = name.decode().lstrip(":")
+            if language.name_separator:
+                text = text.rpartition(language.name_separator)[2]
             found.append(
                 Found(start, -end, order, text, kind, node, name_node, body_start, body_end)
             )
@@ -70,6 +72,7 @@ def found_in(captures: dict[str, list[Node]], source: bytes) -> list[Found]:
 
 def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple[Definition, ...]:
     """Return the definitions in order, each with its parent, without what no other file can use."""
+    docs = DocComments(source, language)
     definitions: list[Definition] = []
     around: list[_Around] = []
     seen: set[int] = set()
@@ -90,13 +93,39 @@ def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple
                 source=source,
                 language=language,
             )
-            if not (language.name in _JAVASCRIPT and _JAVASCRIPT_IMPORT.search(signature)):
+            if not _is_import(signature, language):
                 place = len(definitions)
                 parent = next((outer.place for outer in reversed(around) if outer.place >= 0), -1)
                 line, end_line = _lines(item)
-                definitions.append(Definition(item.name, kind, line, end_line, signature, parent))
+                doc = _doc(item, docs, language)
+                new = Definition(item.name, kind, line, end_line, signature, parent, doc)
+                last = definitions[-1] if definitions else None
+                if last and language.clauses and _is_clause(new, last):
+                    place -= 1
+                    definitions[-1] = structs.replace(last, end_line=end_line)
+                else:
+                    definitions.append(new)
         around.append(_Around(start, end, place, item.name, kind))
     return tuple(definitions)
+
+
+def _is_import(signature: str, language: Language) -> bool:
+    """Tell whether a definition only gives an import a name."""
+    return bool(language.import_value and re.search(rf"=\s*(?:{language.import_value})", signature))
+
+
+def _doc(item: Found, docs: DocComments, language: Language) -> str:
+    if language.name == "python" or (language.name == "elixir" and item.kind is Kind.MODULE):
+        return docs.inside(item.body_start) or docs.above(item.node.start_point.row)
+    doc = docs.above(item.node.start_point.row)
+    if not doc and language.family == "ocaml":
+        doc = docs.below(item.node.end_point.row)
+    return doc
+
+
+def _is_clause(new: Definition, last: Definition) -> bool:
+    """Tell whether a definition goes on with what the one before it began."""
+    return (new.name, new.kind, new.parent) == (last.name, last.kind, last.parent)
 
 
 def _lines(item: Found) -> tuple[int, int]:

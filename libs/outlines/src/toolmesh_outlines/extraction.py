@@ -18,31 +18,23 @@ the process that runs this ends when it takes too long (in 0.26, tree-sitter's o
 costs a fifth of the speed when parsing, and crashes when querying).
 """
 
-import re
 from collections import Counter
 
 from tree_sitter import Node, QueryCursor
 
+from toolmesh_outlines.blanking import blanked
 from toolmesh_outlines.definitions import MAX_NAME_BYTES, Found, arranged, found_in
+from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.grammars import grammar_of
 from toolmesh_outlines.imports import import_paths
 from toolmesh_outlines.languages import Language, language_named
 from toolmesh_outlines.outline import Outline
-from toolmesh_outlines.readability import unreadable_reason
+from toolmesh_outlines.readability import is_generated, is_minified, unreadable_reason
+from toolmesh_outlines.sql_definitions import sql_definitions
 
-_C_FAMILY = frozenset({"c", "cpp"})
-
-# `class API_EXPORT Name` and `API_EXPORT int name(...)`: without the preprocessor, the grammars
-# take the macro for the name or for the type.
-_MACROS = (
-    re.compile(rb"\b(?:class|struct)\s+([A-Z][A-Z0-9_]+(?:\([^()\n]*\))?)\s+[A-Za-z_]\w*\s*[\w:{]"),
-    re.compile(rb"\b(?:class|struct)\s+(__attribute__\s*\(\([^\n]*?\)\))"),
-    re.compile(
-        rb"^[ \t]*((?:[A-Z][A-Z0-9]*_)*(?:API|EXPORTS?|EXTERN|INLINE|PUBLIC|FUNC|DECL))"
-        rb"[ \t]+(?=[A-Za-z_])",
-        re.MULTILINE,
-    ),
-)
+_QUOTES = "\"'"
+# In minified code, shorter names are what a program chose.
+_MIN_MINIFIED_NAME = 3
 
 
 def extract_outline(source: bytes, language_name: str) -> Outline:
@@ -54,34 +46,33 @@ def extract_outline(source: bytes, language_name: str) -> Outline:
         return Outline(skipped=reason)
     language = language_named(language_name)
     grammar = grammar_of(language)
-    if language_name in _C_FAMILY:
-        source = _without_macros(source)
+    source = blanked(source, language_name)
     root = grammar.parser.parse(source).root_node
     found: list[Found] = []
     imports: dict[str, None] = {}
     for _, captures in QueryCursor(grammar.definitions).matches(root):
         if "name" in captures:
-            found.extend(found_in(captures, source))
+            found.extend(found_in(captures, source, language))
         else:
             imports.update(dict.fromkeys(_imports(captures, source, language)))
-    references, members = _references(QueryCursor(grammar.uses).captures(root), found, source)
+    if minified := is_minified(source):
+        found = [item for item in found if len(item.name) >= _MIN_MINIFIED_NAME]
+    uses = {} if minified else QueryCursor(grammar.uses).captures(root)
+    references, members = _references(uses, found, source, language)
+    if language_name == "sql":
+        definitions = sql_definitions(source, DocComments(source, language))
+        for definition in definitions:
+            references.pop(definition.name, None)
+    else:
+        definitions = arranged(found, source, language)
     return Outline(
-        definitions=arranged(found, source, language),
+        definitions=definitions,
         references=references,
         members=members,
         imports=tuple(imports),
+        is_generated=is_generated(source),
+        is_minified=minified,
     )
-
-
-def _without_macros(source: bytes) -> bytes:
-    """Return the source with some macros replaced by blanks, so that all offsets stay the same."""
-    blanked: bytearray | None = None
-    for pattern in _MACROS:
-        for match in pattern.finditer(source):
-            blanked = bytearray(source) if blanked is None else blanked
-            start, end = match.span(1)
-            blanked[start:end] = b" " * (end - start)
-    return source if blanked is None else bytes(blanked)
 
 
 def _imports(captures: dict[str, list[Node]], source: bytes, language: Language) -> list[str]:
@@ -90,12 +81,12 @@ def _imports(captures: dict[str, list[Node]], source: bytes, language: Language)
         return source[nodes[0].start_byte : nodes[0].end_byte].decode() if nodes else ""
 
     if beside := text("import.relative") or text("import.submodule"):
-        return [f"./{beside}"]
+        return [f"./{beside.strip(_QUOTES)}"]
     return import_paths(text("import"), text("import.item"), language)
 
 
 def _references(
-    uses: dict[str, list[Node]], found: list[Found], source: bytes
+    uses: dict[str, list[Node]], found: list[Found], source: bytes, language: Language
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Count the uses of names that stand alone, and of those that are members."""
 
@@ -103,16 +94,30 @@ def _references(
         return [source[node.start_byte : node.end_byte] for node in uses.get(capture, ())]
 
     members = Counter(names("reference.member"))
-    alone = Counter(names("reference"))
+    # A definition's own name is an identifier too, where the grammar says so.
+    own = {item.name_node.start_byte for item in found}
+    alone = Counter(
+        [
+            source[node.start_byte : node.end_byte]
+            for node in uses.get("reference", ())
+            if node.start_byte not in own
+        ]
+    )
     alone.subtract(members)
     alone.subtract(names("ignore"))
-    # A definition's own name is an identifier too, where the grammar says so.
-    own_names = (source[slice(*span)] for span in {item.name_node.byte_range for item in found})
-    alone.subtract(name for name in own_names if name in alone)
     certain = Counter(names("reference.certain"))
     for name in set(names("local")) & alone.keys():
         alone[name] = certain[name]
+    if separator := language.name_separator.encode():
+        alone = _last_parts(alone, separator)
     return _as_text(alone), _as_text(members)
+
+
+def _last_parts(counts: Counter[bytes], separator: bytes) -> Counter[bytes]:
+    parts: Counter[bytes] = Counter()
+    for name, count in counts.items():
+        parts[name.rpartition(separator)[2]] += count
+    return parts
 
 
 def _as_text(counts: Counter[bytes]) -> dict[str, int]:

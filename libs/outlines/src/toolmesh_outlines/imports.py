@@ -8,6 +8,14 @@ _MAX_IMPORT_CHARACTERS = 1_000
 _MAX_PATHS = 200
 _PATH = re.compile(r"[\w./@~+$-]+")
 
+# Languages whose imports take several names out of one place: `a.{b, c}`.
+_NESTED = frozenset({"rust", "scala", "elixir"})
+_RENAMED = re.compile(r"\s+as\s+\w+|\s*=>\s*\w+")
+_WILDCARD = re.compile(r"/(?:\*|_|self|given)$")
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# What a shell script puts before a path to say where the script itself is.
+_SHELL_FOLDER = re.compile(r"^.*(?:[})`]|\$\w+)\"?/+")
+
 
 def import_paths(text: str, item: str, language: Language) -> list[str]:
     """Return the paths that an import names: `a.b` with item `c` is `a/b/c` in Python.
@@ -15,9 +23,17 @@ def import_paths(text: str, item: str, language: Language) -> list[str]:
     Relative imports begin with `./` or `../`. Text that is no path gives none.
     """
     text = text[:_MAX_IMPORT_CHARACTERS].strip().strip("\"'<>`")
-    if language.name == "rust":
-        return [_clean(path.replace("::", "/")) for path in _expanded(text)]
-    if language.name == "python":
+    if language.name in _NESTED:
+        return [_module_path(path, language) for path in _expanded(text.removeprefix("import "))]
+    if language.family == "ocaml":
+        # A file `store.ml` is the module `Store`.
+        path = "/".join(part[:1].lower() + part[1:] for part in text.split("."))
+    elif language.name == "hcl":
+        # A module is a folder; what others see of it stands in its `main.tf` by custom.
+        path = f"{text.rstrip('/')}/main" if text.startswith(".") else text
+    elif language.name == "bash":
+        path = _SHELL_FOLDER.sub("", text)
+    elif language.name == "python":
         text = _relative_to_file(text)
         path = f"{text.rstrip('/')}/{item.replace('.', '/')}" if item else text
     elif language.import_separator == "/":
@@ -26,6 +42,12 @@ def import_paths(text: str, item: str, language: Language) -> list[str]:
         path = text.replace(language.import_separator, "/") + (f"/{item}" if item else "")
     path = _clean(path)
     return [path] if path and _PATH.fullmatch(path) else []
+
+
+def _module_path(path: str, language: Language) -> str:
+    path = _clean(path.replace(language.import_separator, "/"))
+    # A file `stock_item.ex` has the module `StockItem`.
+    return _WORD_START.sub("_", path).lower() if language.name == "elixir" else path
 
 
 def _relative_to_file(module: str) -> str:
@@ -37,11 +59,11 @@ def _relative_to_file(module: str) -> str:
 
 
 def _expanded(text: str) -> list[str]:
-    """Expand Rust's nested use lists: `a::{b, c::{d, e as f}}` is a::b, a::c::d, a::c::e."""
+    """Expand nested lists of imports: `a::{b, c::{d, e as f}}` is a::b, a::c::d, a::c::e."""
     paths: list[str] = []
     prefixes = [""]
     current = ""
-    for part in re.split(r"([{},])", "".join(re.sub(r"\s+as\s+\w+", "", text).split())):
+    for part in re.split(r"([{},])", "".join(_RENAMED.sub("", text).split())):
         if part == "{":
             prefixes.append(prefixes[-1] + current)
             current = ""
@@ -59,4 +81,4 @@ def _expanded(text: str) -> list[str]:
 
 
 def _clean(path: str) -> str:
-    return path.removesuffix("/*").removesuffix("/self")
+    return _WILDCARD.sub("", path)

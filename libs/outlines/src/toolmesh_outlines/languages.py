@@ -15,7 +15,10 @@ class Language:
     make up its query. `import_separator` parts the names of an import. `constructors` are function
     names that mean a constructor inside a class. `annotations` are node types that stand before a
     definition's header and are no part of it. With an `implicit_receiver`, a name that stands alone
-    can be a method of the class around it.
+    can be a method of the class around it. `prefixes` are what a header lacks, by node type.
+    `import_value` matches the value of a variable that is but an import. With `clauses`, a function
+    is defined by several definitions in a row. `name_separator` parts names that a grammar gives
+    as one: `A.B`, which uses call `B`.
     """
 
     name: str
@@ -30,7 +33,19 @@ class Language:
     line_comment: str = "//"
     implicit_receiver: bool = False
     prefixes: dict[str, str] = field(default_factory=dict[str, str])
+    import_value: str = ""
+    clauses: bool = False
+    name_separator: str = ""
 
+
+# `const x = require('y')`
+_JAVASCRIPT_IMPORT = r"(?:await\s+)?(?:require|import)\("
+_OCAML_PREFIXES = {
+    "let_binding": "let ",
+    "type_binding": "type ",
+    "module_binding": "module ",
+    "class_binding": "class ",
+}
 
 LANGUAGES = (
     Language(
@@ -51,11 +66,10 @@ LANGUAGES = (
         queries=("go",),
         extensions=(".go",),
         prefixes={
-            "struct": "type ",
-            "interface": "type ",
-            "type": "type ",
-            "constant": "const ",
-            "variable": "var ",
+            "type_spec": "type ",
+            "type_alias": "type ",
+            "const_spec": "const ",
+            "var_spec": "var ",
         },
     ),
     Language(
@@ -66,6 +80,7 @@ LANGUAGES = (
         extensions=(".js", ".mjs", ".cjs", ".jsx"),
         constructors=frozenset({"constructor"}),
         annotations=frozenset({"decorator"}),
+        import_value=_JAVASCRIPT_IMPORT,
     ),
     Language(
         name="typescript",
@@ -75,6 +90,7 @@ LANGUAGES = (
         extensions=(".ts", ".mts", ".cts"),
         constructors=frozenset({"constructor"}),
         annotations=frozenset({"decorator"}),
+        import_value=_JAVASCRIPT_IMPORT,
     ),
     Language(
         name="tsx",
@@ -84,6 +100,7 @@ LANGUAGES = (
         extensions=(".tsx",),
         constructors=frozenset({"constructor"}),
         annotations=frozenset({"decorator"}),
+        import_value=_JAVASCRIPT_IMPORT,
     ),
     Language(
         name="rust",
@@ -150,6 +167,131 @@ LANGUAGES = (
         import_separator="\\",
         constructors=frozenset({"__construct"}),
         annotations=frozenset({"attribute_list"}),
+    ),
+    Language(
+        name="kotlin",
+        grammar="kotlin",
+        family="java",
+        queries=("kotlin",),
+        extensions=(".kt", ".kts"),
+        import_separator=".",
+        annotations=frozenset({"annotation"}),
+        implicit_receiver=True,
+    ),
+    Language(
+        name="swift",
+        grammar="swift",
+        family="swift",
+        queries=("swift",),
+        extensions=(".swift",),
+        import_separator=".",
+        annotations=frozenset({"attribute"}),
+        implicit_receiver=True,
+    ),
+    Language(
+        name="scala",
+        grammar="scala",
+        family="java",
+        queries=("scala",),
+        extensions=(".scala", ".sc", ".sbt"),
+        import_separator=".",
+        constructors=frozenset({"this"}),
+        annotations=frozenset({"annotation"}),
+        implicit_receiver=True,
+    ),
+    Language(
+        name="lua",
+        grammar="lua",
+        family="lua",
+        queries=("lua",),
+        extensions=(".lua",),
+        import_separator=".",
+        line_comment="--",
+        import_value=r"require\b",
+    ),
+    Language(
+        name="bash",
+        grammar="bash",
+        family="bash",
+        queries=("bash",),
+        extensions=(".sh", ".bash", ".bats", ".zsh", ".ksh"),
+        file_names=(".bashrc", ".bash_profile", ".profile", ".zshrc", "PKGBUILD", "APKBUILD"),
+        line_comment="#",
+    ),
+    Language(
+        name="elixir",
+        grammar="elixir",
+        family="elixir",
+        queries=("elixir",),
+        extensions=(".ex", ".exs"),
+        import_separator=".",
+        line_comment="#",
+        implicit_receiver=True,
+        clauses=True,
+        name_separator=".",
+    ),
+    Language(
+        name="haskell",
+        grammar="haskell",
+        family="haskell",
+        queries=("haskell",),
+        extensions=(".hs", ".hs-boot"),
+        import_separator=".",
+        line_comment="--",
+        implicit_receiver=True,
+        clauses=True,
+    ),
+    Language(
+        name="ocaml",
+        grammar="ocaml",
+        family="ocaml",
+        queries=("ocaml", "ocaml_implementation"),
+        extensions=(".ml",),
+        import_separator=".",
+        line_comment="",
+        prefixes=_OCAML_PREFIXES,
+    ),
+    Language(
+        name="ocaml_interface",
+        grammar="ocaml_interface",
+        family="ocaml",
+        queries=("ocaml",),
+        extensions=(".mli",),
+        import_separator=".",
+        line_comment="",
+        prefixes=_OCAML_PREFIXES,
+    ),
+    Language(
+        name="zig",
+        grammar="zig",
+        family="zig",
+        queries=("zig",),
+        extensions=(".zig", ".zon"),
+        import_value=r"@import\(",
+    ),
+    Language(
+        name="hcl",
+        grammar="hcl",
+        family="hcl",
+        queries=("hcl",),
+        extensions=(".tf", ".hcl", ".tofu"),
+        line_comment="#",
+    ),
+    Language(
+        name="sql",
+        grammar="sql",
+        family="sql",
+        queries=("sql",),
+        extensions=(".sql", ".ddl", ".psql", ".pgsql"),
+        line_comment="--",
+    ),
+    Language(
+        name="protobuf",
+        grammar="proto",
+        family="protobuf",
+        queries=("protobuf",),
+        extensions=(".proto",),
+        implicit_receiver=True,
     ),
 )
 

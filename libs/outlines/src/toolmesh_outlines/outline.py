@@ -6,7 +6,7 @@ import msgspec
 
 # A change of the queries or of the extraction changes what an outline says: count this up, and
 # outlines that were cached before are made anew.
-EXTRACTOR_VERSION = 1
+EXTRACTOR_VERSION = 2
 
 
 class Kind(StrEnum):
@@ -48,6 +48,7 @@ class Definition(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     Lines count from 1, and `end_line` is the last one. `signature` is the header up to the body, on
     one line. `parent` is the index of the enclosing definition among the file's, -1 for none.
+    `doc` is the first line of what a comment or a docstring says about it, of at most 200 bytes.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Definition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     end_line: int
     signature: str
     parent: int = -1
+    doc: str = ""
 
 
 class Outline(msgspec.Struct, frozen=True, array_like=True):
@@ -64,6 +66,8 @@ class Outline(msgspec.Struct, frozen=True, array_like=True):
     `references` counts the uses of each name that stands alone, `members` of each that is a member
     of something, as after a dot. `imports` are paths with `/` between their parts,
     whatever the language writes; `./` and `../` begin those that are relative to the file.
+    `is_generated` tells that the file says of itself that a program wrote it. Of one that
+    `is_minified`, only definitions with names of some length and imports are kept.
     """
 
     definitions: tuple[Definition, ...] = ()
@@ -71,6 +75,8 @@ class Outline(msgspec.Struct, frozen=True, array_like=True):
     members: dict[str, int] = {}
     imports: tuple[str, ...] = ()
     skipped: str = ""
+    is_generated: bool = False
+    is_minified: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()

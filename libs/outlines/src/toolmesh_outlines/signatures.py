@@ -9,7 +9,7 @@ from toolmesh_outlines.languages import Language
 from toolmesh_outlines.outline import Kind
 
 _MAX_CHARACTERS = 160
-_FIRST_LINE_KINDS = frozenset({Kind.CONSTANT, Kind.VARIABLE, Kind.MACRO, Kind.TYPE})
+_FIRST_LINE_KINDS = frozenset({Kind.CONSTANT, Kind.VARIABLE, Kind.MACRO, Kind.TYPE, Kind.PROPERTY})
 _MAX_VALUE_CHARACTERS = 80
 _MAX_HEADER_BYTES = 4_000
 
@@ -45,7 +45,7 @@ def signature_of(header: Header, *, source: bytes, language: Language) -> str:
         first_line, newline, _ = text.strip().partition("\n")
         text = first_line.rstrip(" \\") + "…" if newline else first_line
         limit = _MAX_VALUE_CHARACTERS
-    text = language.prefixes.get(header.kind, "") + _one_line(text, language)
+    text = language.prefixes.get(header.node.type, "") + _one_line(text, language)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
@@ -78,6 +78,8 @@ def _without_comments(text: str, language: Language, *, keep_single_line: bool) 
         # What looks like a comment may be a part of the value.
         return text
     mark = language.line_comment
+    if not mark:
+        return text
     return "\n".join(
         "" if line.lstrip().startswith(mark) else line.partition(f" {mark}")[0].rstrip()
         for line in lines
@@ -87,4 +89,6 @@ def _without_comments(text: str, language: Language, *, keep_single_line: bool) 
 def _one_line(text: str, language: Language) -> str:
     joined = " ".join(text.split())
     joined = _BEFORE_CLOSING.sub("", _AFTER_OPENING.sub("", joined))
-    return joined.rstrip(":;{\\ " if language.name == "python" else ";{\\ ")
+    joined = joined.rstrip(":;{\\ " if language.name == "python" else ",;{\\ ")
+    # The body of a function may begin with what stands before its value.
+    return joined.removesuffix(" =").removesuffix(" :")

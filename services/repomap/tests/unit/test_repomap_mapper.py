@@ -187,7 +187,6 @@ async def test_bad_files_cost_themselves_alone(mappers: _Mappers) -> None:
     assert {file.path: file.reason for file in drawn.skipped} == {
         "bad/latin.py": "not UTF-8",
         "bad/zero.py": "binary",
-        "bad/minified.js": "minified",
         "bad/deep.py": "nested too deep",
         "bad/large.py": "too large",
         "bad/line.js": "too large",

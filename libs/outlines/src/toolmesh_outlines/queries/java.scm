@@ -24,6 +24,8 @@
   name: (identifier) @name
   body: (_)? @body) @definition.method
 
+(annotation_type_element_declaration name: (identifier) @name) @definition.method
+
 (constructor_declaration
   name: (identifier) @name
   body: (_) @body) @definition.constructor

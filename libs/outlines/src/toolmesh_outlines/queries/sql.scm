@@ -1,0 +1,6 @@
+; Definitions
+; are found without the tree: see sql_definitions.py.
+
+; Uses
+
+(object_reference name: (_) @reference @reference.certain)

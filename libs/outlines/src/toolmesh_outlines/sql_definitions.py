@@ -1,0 +1,105 @@
+"""Finds what SQL creates.
+
+Dialects differ too much for one grammar: on real schemas most files have statements that it cannot
+read, and such a statement often takes the next one along. What begins with `CREATE` at the start of
+a line is alike in all of them, so definitions are found by that; uses still come from the tree.
+"""
+
+import re
+from bisect import bisect_right
+
+from toolmesh_outlines.doc_comments import DocComments
+from toolmesh_outlines.outline import Definition, Kind
+
+_MAX_NAME_CHARACTERS = 200
+_MAX_SIGNATURE_CHARACTERS = 160
+
+_KINDS = {
+    "TABLE": Kind.STRUCT,
+    "VIEW": Kind.STRUCT,
+    "FUNCTION": Kind.FUNCTION,
+    "PROCEDURE": Kind.FUNCTION,
+    "PROC": Kind.FUNCTION,
+    "AGGREGATE": Kind.FUNCTION,
+    "TYPE": Kind.TYPE,
+    "DOMAIN": Kind.TYPE,
+    "SEQUENCE": Kind.VARIABLE,
+    "SCHEMA": Kind.MODULE,
+    "DATABASE": Kind.MODULE,
+    "PACKAGE": Kind.MODULE,
+    # Nothing calls these by name: properties of the table that they stand on.
+    "INDEX": Kind.PROPERTY,
+    "TRIGGER": Kind.PROPERTY,
+    "POLICY": Kind.PROPERTY,
+}
+_HEADS = frozenset({Kind.FUNCTION, Kind.PROPERTY, Kind.MODULE, Kind.VARIABLE})
+
+_PART = r'(?:"[^"\n]+"|`[^`\n]+`|\[[^\]\n]+\]|[^\W\d][\w$#]*)'
+_CREATE = re.compile(
+    r"^[ \t]*(?P<head>CREATE\s+(?:OR\s+(?:REPLACE|ALTER)\s+)?"
+    r"(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED|MATERIALIZED|RECURSIVE|UNIQUE|CLUSTERED"
+    r"|NONCLUSTERED|FULLTEXT|SPATIAL|BITMAP|CONSTRAINT|EXTERNAL|FOREIGN|VIRTUAL|EDITIONABLE"
+    r"|ALGORITHM\s*=\s*\w+|DEFINER\s*=\s*\S+|SQL\s+SECURITY\s+\w+)\s+)*"
+    rf"(?P<what>{'|'.join(_KINDS)})\s+(?:BODY\s+)?(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"
+    rf"(?:{_PART}\s*\.\s*)*(?P<name>{_PART}))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ENDS = re.compile(r";[ \t]*(?:--[^\n]*)?$|^[ \t]*GO[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_QUOTED_BODY = re.compile(r"\$\w*\$")
+_BODY_START = re.compile(r"\s+(?:AS|IS|BEGIN)\b|\(\s*$|;|\$\w*\$", re.IGNORECASE | re.MULTILINE)
+_ENUM = re.compile(r"\s+AS\s+ENUM\b|\s*=\s*ENUM\b", re.IGNORECASE)
+# Words that follow `CREATE INDEX ON` and the like, where there is no name.
+_NO_NAMES = frozenset({"ON", "AS", "IF", "FOR", "FROM"})
+
+
+def sql_definitions(source: bytes, docs: DocComments) -> tuple[Definition, ...]:
+    """Return what the statements of `source` create, in order."""
+    text = source.decode()
+    newlines = [match.start() for match in re.finditer("\n", text)]
+    definitions: list[Definition] = []
+    position = 0
+    while match := _CREATE.search(text, position):
+        position = match.end()
+        name = match["name"].strip('"`[]')
+        if name.upper() in _NO_NAMES or len(name) > _MAX_NAME_CHARACTERS:
+            continue
+        end = _end_of(text, position)
+        kind = _KINDS[match["what"].upper()]
+        line = bisect_right(newlines, match.start("head") - 1) + 1
+        definitions.append(
+            Definition(
+                name=name,
+                kind=Kind.ENUM if kind is Kind.TYPE and _ENUM.match(text, position) else kind,
+                line=line,
+                end_line=bisect_right(newlines, end - 1) + 1,
+                signature=_signature(text[match.start("head") : end], kind, match),
+                doc=docs.above(line - 1),
+            )
+        )
+    return tuple(definitions)
+
+
+def _end_of(text: str, start: int) -> int:
+    """Return where the statement ends; a body in `$$` may have semicolons of its own."""
+    end = _ENDS.search(text, start)
+    quote = _QUOTED_BODY.search(text, start, end.start() if end else len(text))
+    if quote:
+        closing = text.find(quote[0], quote.end())
+        if closing >= 0:
+            end = _ENDS.search(text, closing + len(quote[0]))
+    return end.start() if end else len(text)
+
+
+def _signature(statement: str, kind: Kind, match: re.Match[str]) -> str:
+    head = match.end() - match.start("head")
+    text = statement[:head]
+    if kind in _HEADS:
+        text = statement[: 4 * _MAX_SIGNATURE_CHARACTERS]
+        body = _BODY_START.search(text, head + 1)
+        if body and text[body.start()] != "(":
+            text = text[: body.start()]
+    text = " ".join(text.split())
+    text = re.sub(r"(?<=\() | (?=\))", "", text)
+    if len(text) > _MAX_SIGNATURE_CHARACTERS:
+        text = text[: _MAX_SIGNATURE_CHARACTERS - 1].rstrip() + "…"
+    return text
