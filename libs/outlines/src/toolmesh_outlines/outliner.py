@@ -1,9 +1,15 @@
-"""Gives the outlines of a whole snapshot: from the cache, and where it has none, by parsing."""
+"""Gives the outlines of a snapshot's files: from the cache, and where it has none, by parsing.
+
+They come in batches and are not kept, so that the outlines of a large tree, which are many small
+objects, never lie in memory all together.
+"""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 
 from toolmesh_outlines.languages import assign_languages
 from toolmesh_outlines.outline import Outline, decode_outline
@@ -13,7 +19,7 @@ from toolmesh_outlines.worker_pool import WorkerPool
 
 # Files that are in the pool's hands at once: enough to keep it busy, few enough to hold in memory.
 _MOST_IN_FLIGHT = 64
-_CACHE_BATCH = 256
+_BATCH_FILES = 256
 _NOTHING = Outline()
 
 
@@ -22,21 +28,33 @@ class OutlinedFile:
     """A file, its language ("" when none that is known) and its outline.
 
     A file in no known language has an empty outline; one that could not be read says why in
-    `outline.skipped`.
+    `outline.skipped`. `is_parsed` tells that its content was not known before.
     """
 
     path: str
     language: str
     size_bytes: int
     outline: Outline
+    is_parsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class OutlinedSnapshot:
-    """All files of a snapshot, without its links; `parsed_file_count` were not known before."""
+class Progress:
+    """How many files of those asked for are done, and how many of these had to be parsed."""
 
-    files: tuple[OutlinedFile, ...]
+    done_file_count: int
+    total_file_count: int
     parsed_file_count: int
+
+
+OnProgress = Callable[[Progress], None]
+"""Is told of the progress after every batch of files; it must be quick and must not fail."""
+
+
+def languages_of(snapshot: Iterable[SnapshotFile]) -> dict[str, str]:
+    """Return the name of the language of each path that is in a known one."""
+    assigned = assign_languages(file.path for file in snapshot)
+    return {path: language.name for path, language in assigned.items()}
 
 
 class Outliner:
@@ -47,45 +65,80 @@ class Outliner:
         self._cache = cache
         self._max_file_bytes = max_file_bytes
 
-    async def outline(self, snapshot: Snapshot) -> OutlinedSnapshot:
-        """Return the outlines of all files of a snapshot.
+    async def outline(
+        self,
+        snapshot: Snapshot,
+        *,
+        files: Sequence[SnapshotFile] | None = None,
+        languages: Mapping[str, str] | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AsyncGenerator[list[OutlinedFile]]:
+        """Yield the outlines of a snapshot's files, or of those in `files`, in any order.
 
-        Raises what the snapshot's `read_many` raises.
+        `languages` is what `languages_of` says of the snapshot, for who knows it already. Raises
+        what the snapshot's `read_many` raises.
         """
-        files = [file for file in snapshot if file.digest]
-        languages = await asyncio.to_thread(_languages_of, files)
-        keys = {
-            (file.digest, languages[file.path])
-            for file in files
-            if file.path in languages and 0 < file.size_bytes <= self._max_file_bytes
-        }
-        encoded = await asyncio.to_thread(self._cache.get_many, keys)
-        outlines = await asyncio.to_thread(_decode_all, encoded)
-        parsed = await self._parse(snapshot, keys - outlines.keys())
-        outlines.update(await asyncio.to_thread(_decode_all, parsed))
-        outlined = [self._outlined(file, languages.get(file.path, ""), outlines) for file in files]
-        parsed_count = sum((file.digest, languages.get(file.path, "")) in parsed for file in files)
-        return OutlinedSnapshot(files=tuple(outlined), parsed_file_count=parsed_count)
+        if languages is None:
+            languages = await asyncio.to_thread(languages_of, snapshot)
+        files = [file for file in (snapshot if files is None else files) if file.digest]
+        done_count = parsed_count = 0
+        async with aclosing(self._batches(snapshot, files, languages)) as batches:
+            async for batch in batches:
+                done_count += len(batch)
+                parsed_count += sum(file.is_parsed for file in batch)
+                if on_progress is not None:
+                    on_progress(Progress(done_count, len(files), parsed_count))
+                yield batch
 
-    async def _parse(self, snapshot: Snapshot, keys: set[OutlineKey]) -> dict[OutlineKey, bytes]:
-        """Return the encoded outlines of contents that the cache does not have, and keep them."""
+    async def _batches(
+        self, snapshot: Snapshot, files: Sequence[SnapshotFile], languages: Mapping[str, str]
+    ) -> AsyncGenerator[list[OutlinedFile]]:
+        by_key: defaultdict[OutlineKey, list[SnapshotFile]] = defaultdict(list)
+        unread: list[OutlinedFile] = []
+        for file in files:
+            language = languages.get(file.path, "")
+            if language and 0 < file.size_bytes <= self._max_file_bytes:
+                by_key[file.digest, language].append(file)
+            else:
+                is_large = language and file.size_bytes
+                outline = Outline(skipped="too large") if is_large else _NOTHING
+                unread.append(OutlinedFile(file.path, language, file.size_bytes, outline))
+        yield unread
+        unknown: list[OutlineKey] = []
+        for keys in _batched(sorted(by_key), _BATCH_FILES):
+            outlines = await asyncio.to_thread(self._cached, keys)
+            unknown += [key for key in keys if key not in outlines]
+            yield _outlined(outlines, by_key, is_parsed=False)
+        async with aclosing(self._parsed(snapshot, unknown)) as parsed:
+            async for encoded in parsed:
+                outlines = await asyncio.to_thread(_decoded, encoded)
+                yield _outlined(outlines, by_key, is_parsed=True)
+
+    def _cached(self, keys: list[OutlineKey]) -> dict[OutlineKey, Outline]:
+        return _decoded(self._cache.get_many(keys))
+
+    async def _parsed(
+        self, snapshot: Snapshot, keys: Iterable[OutlineKey]
+    ) -> AsyncGenerator[dict[OutlineKey, bytes]]:
+        """Yield the encoded outlines of contents that the cache does not have, and keep them."""
         languages: defaultdict[bytes, list[str]] = defaultdict(list)
-        for digest, language in sorted(keys):
+        for digest, language in keys:
             languages[digest].append(language)
-        parsed: dict[OutlineKey, bytes] = {}
-        unkept: dict[OutlineKey, bytes] = {}
-        async for key, outline in self._outlines(snapshot, languages):
-            parsed[key] = unkept[key] = outline
-            if len(unkept) >= _CACHE_BATCH:
-                await asyncio.to_thread(self._cache.put_many, unkept)
-                unkept = {}
-        if unkept:
-            await asyncio.to_thread(self._cache.put_many, unkept)
-        return parsed
+        batch: dict[OutlineKey, bytes] = {}
+        async with aclosing(self._extracted(snapshot, languages)) as extracted:
+            async for key, outline in extracted:
+                batch[key] = outline
+                if len(batch) >= _BATCH_FILES:
+                    await asyncio.to_thread(self._cache.put_many, batch)
+                    yield batch
+                    batch = {}
+        if batch:
+            await asyncio.to_thread(self._cache.put_many, batch)
+            yield batch
 
-    async def _outlines(
+    async def _extracted(
         self, snapshot: Snapshot, languages: dict[bytes, list[str]]
-    ) -> AsyncIterator[tuple[OutlineKey, bytes]]:
+    ) -> AsyncGenerator[tuple[OutlineKey, bytes]]:
         """Yield outlines as they are done, while the next contents arrive."""
         tasks: dict[asyncio.Task[bytes], OutlineKey] = {}
         try:
@@ -106,23 +159,21 @@ class Outliner:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _outlined(
-        self, file: SnapshotFile, language: str, outlines: dict[OutlineKey, Outline]
-    ) -> OutlinedFile:
-        outline = _NOTHING  # an empty file is a fine piece of code that defines nothing
-        if language and file.size_bytes > self._max_file_bytes:
-            outline = Outline(skipped="too large")
-        elif language:
-            outline = outlines.get((file.digest, language), _NOTHING)
-        return OutlinedFile(file.path, language, file.size_bytes, outline)
+
+def _outlined(
+    outlines: dict[OutlineKey, Outline],
+    by_key: dict[OutlineKey, list[SnapshotFile]],
+    *,
+    is_parsed: bool,
+) -> list[OutlinedFile]:
+    return [
+        OutlinedFile(file.path, key[1], file.size_bytes, outline, is_parsed)
+        for key, outline in outlines.items()
+        for file in by_key[key]
+    ]
 
 
-def _languages_of(files: Iterable[SnapshotFile]) -> dict[str, str]:
-    assigned = assign_languages(file.path for file in files)
-    return {path: language.name for path, language in assigned.items()}
-
-
-def _decode_all(encoded: dict[OutlineKey, bytes]) -> dict[OutlineKey, Outline]:
+def _decoded(encoded: dict[OutlineKey, bytes]) -> dict[OutlineKey, Outline]:
     """Decode outlines; one that is damaged is left out, and so is made anew."""
     outlines: dict[OutlineKey, Outline] = {}
     for key, data in encoded.items():
@@ -131,3 +182,9 @@ def _decode_all(encoded: dict[OutlineKey, bytes]) -> dict[OutlineKey, Outline]:
         except ValueError:
             continue
     return outlines
+
+
+def _batched(keys: Iterable[OutlineKey], size: int) -> Iterator[list[OutlineKey]]:
+    iterator = iter(keys)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -19,16 +19,19 @@ _FEWEST_PARTS = 2
 
 
 class ImportResolver:
-    """Resolves imports among the files of one tree, given by path and language name."""
+    """Resolves imports among the files of one tree, given by path and language name ("": none)."""
 
     def __init__(self, paths: Sequence[str], languages: Sequence[str]) -> None:
         self._languages = languages
         self._modules = [_module_of(path) for path in paths]
         self._folders = [posixpath.dirname(path) for path in paths]
-        self._families = [language_named(language).family for language in languages]
+        families = {name: language_named(name).family if name else "" for name in set(languages)}
+        self._families = [families[language] for language in languages]
         # Keys begin with the family: an import means a file of its own languages alone.
         self._by_suffix: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for index, (module, language) in enumerate(zip(self._modules, languages, strict=True)):
+            if not language:
+                continue
             # Go imports packages, which are folders.
             name = self._folders[index] if language == "go" else module
             for suffix in _suffixes(name):

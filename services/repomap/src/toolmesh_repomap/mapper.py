@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+import numpy as np
+
 from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.errors import FocusPathUnknown
 from toolmesh_repomap.indexing import Indexer, SkippedFile, SnapshotIndex
-from toolmesh_repomap.ranking import rank
-from toolmesh_repomap.rendering import RenderedMap, render_map
+from toolmesh_repomap.selection import Selection, select
+from toolmesh_repomap.steering import steer
+from toolmesh_repomap.text_layout import TextLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +73,33 @@ class RepositoryMapper:
         max_tokens: int,
         focus_paths: Sequence[str] = (),
         mentioned_names: Sequence[str] = (),
+        question: str = "",
     ) -> RepositoryMap:
         """Return a map of the snapshot of at most `max_tokens` tokens.
 
-        What the files at `focus_paths` use ranks higher, and so does what defines a mentioned name;
-        unknown names are ignored.
+        What the files at `focus_paths` use ranks higher, and so does what defines a mentioned name,
+        and what has to do with the question; unknown names and words are ignored.
 
         Raises:
             FocusPathUnknown: a focus path is no file of the snapshot.
         """
-        _check_focus(snapshot, focus_paths)
         started = time.monotonic()
         index, parsed_file_count = await self._index(snapshot)
         indexed = time.monotonic()
-        rendered = await asyncio.to_thread(
-            self._draw, index, max_tokens, focus_paths, mentioned_names
+        focus = _focus_rows(index, snapshot, focus_paths)
+        selection = await asyncio.to_thread(
+            self._draw, index, max_tokens, focus, mentioned_names, question
         )
         return RepositoryMap(
-            text=rendered.text,
-            token_count=rendered.token_count,
-            truncated=rendered.truncated,
-            shown_file_count=rendered.shown_file_count,
+            text=selection.text,
+            token_count=selection.token_count,
+            truncated=selection.shown.truncated,
+            shown_file_count=selection.shown.file_count,
             snapshot=snapshot.digest,
             skipped=index.skipped,
             stats=MapStats(
-                file_count=index.file_count,
-                source_file_count=len(index.files) + len(index.skipped),
+                file_count=index.corpus.file_count,
+                source_file_count=int(np.count_nonzero(index.corpus.languages)),
                 parsed_file_count=parsed_file_count,
                 definition_count=index.definition_count,
                 reference_count=index.graph.reference_count,
@@ -118,7 +122,9 @@ class RepositoryMapper:
             index = self._kept.get(snapshot.digest)
             parsed_file_count = 0
             if index is None:
-                index, parsed_file_count = await self._indexer.index(snapshot)
+                index, parsed_file_count = await self._indexer.index(
+                    snapshot, bases=self._kept.values()
+                )
             self._keep(snapshot.digest, index)
             return index, parsed_file_count
 
@@ -127,7 +133,7 @@ class RepositoryMapper:
         self._kept.move_to_end(digest)
         while (
             len(self._kept) > 1
-            and sum(len(kept.files) for kept in self._kept.values()) > self._kept_files
+            and sum(kept.corpus.file_count for kept in self._kept.values()) > self._kept_files
         ):
             self._kept.popitem(last=False)
         if self._forget is not None:
@@ -138,27 +144,36 @@ class RepositoryMapper:
         self,
         index: SnapshotIndex,
         max_tokens: int,
-        focus_paths: Sequence[str],
+        focus: Sequence[int],
         mentioned_names: Sequence[str],
-    ) -> RenderedMap:
-        # A focus file in no known language is no error, and has nothing to say.
-        focus = [index.places[path] for path in focus_paths if path in index.places]
-        ranking = rank(index.graph, index.files, focus=focus, mentioned=set(mentioned_names))
-        return render_map(
-            index.files,
-            index.other_paths,
-            ranking,
+        question: str,
+    ) -> Selection:
+        steering = steer(
+            index.corpus,
+            index.graph,
+            index.matcher if question else None,
+            focus=focus,
+            mentioned=mentioned_names,
+            question=question,
+        )
+        return select(
+            index.corpus,
+            index.ranker.rank(steering),
+            TextLayout(index.corpus),
             max_tokens=max_tokens,
             count_tokens=self._count_tokens,
         )
 
 
-def _check_focus(snapshot: Snapshot, focus_paths: Sequence[str]) -> None:
-    if focus_paths:
-        paths = {file.path for file in snapshot}
-        unknown = {index: path for index, path in enumerate(focus_paths) if path not in paths}
-        if unknown:
-            raise FocusPathUnknown.at(unknown)
+def _focus_rows(index: SnapshotIndex, snapshot: Snapshot, paths: Sequence[str]) -> list[int]:
+    unknown = {place: path for place, path in enumerate(paths) if path not in index.rows}
+    if unknown:
+        # A link is a path of the snapshot and has nothing to say.
+        links = {file.path for file in snapshot if not file.digest}
+        unknown = {place: path for place, path in unknown.items() if path not in links}
+    if unknown:
+        raise FocusPathUnknown.at(unknown)
+    return [index.rows[path] for path in paths if path in index.rows]
 
 
 def _millis(seconds: float) -> int:

@@ -1,12 +1,16 @@
-"""Ranks files and definitions by what leans on them.
+"""Ranks files and definitions by what leans on them, and by what a request is about.
 
 Files are ranked by PageRank (Brin and Page, "The Anatomy of a Large-Scale Hypertextual Web Search
 Engine", 1998) over the reference graph: a reader who follows uses to definitions ends up in a file
-as often as its rank says. Now and then the reader starts anew; where is the personalisation
-(Haveliwala, "Topic-Sensitive PageRank", 2002). By default it is any file, by the square root of the
-weight of what it uses, so that a hundred tiny files do not outvote the large ones; tests and
-generated code count a fifth. With files in focus, nine times in ten it is one of those. Files that
-define a mentioned name are start files too, and uses of such a name weigh ten times as much.
+as often as its rank says. Now and then the reader starts anew; where is the personalisation. By
+default it is any file, by the square root of the weight of what it uses, so that a hundred tiny
+files do not outvote the large ones; tests and generated code count a fifth.
+
+PageRank is linear in where the reader starts (Haveliwala, "Topic-Sensitive PageRank", 2002; Jeh and
+Widom, "Scaling Personalized Web Search", 2003). So the ranks of the default start are worked out
+once an index. A request adds those of its own start files, which are few: what they pass on is
+followed until it is next to nothing (as Andersen, Chung and Lang, "Local Graph Partitioning using
+PageRank Vectors", 2006), which takes as long as their neighbourhood is large, not the tree.
 
 A definition's score is the rank that flows into it: what each file passes on over the edges that
 end at its name, parted among the definitions of that name in its file. A class gets 0.7 of what its
@@ -14,13 +18,13 @@ members get on top. Constructors have no name of their own and take after their 
 uses gets next to nothing, but more in an important file, and more when it is public.
 """
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from toolmesh_outlines.outline import CONTAINER_KINDS, Kind
-from toolmesh_repomap.reference_graph import Floats, Ints, ReferenceGraph, SourceFile, sums
+from toolmesh_repomap.corpus import KINDS, Corpus
+from toolmesh_repomap.reference_graph import Floats, Ints, ReferenceGraph, ranges
 
 # A reader of code follows fewer links than one of the web, to whom 0.85 is fitted: 2.5 on average.
 # More would end in leaf functions far too often.
@@ -30,104 +34,146 @@ _DAMPING = 0.6
 _HALF_WEIGHT = 10.0
 _TOLERANCE = 1e-7
 _MOST_ROUNDS = 60
-_FOCUS_SHARE = 0.9
-_MENTION_SHARE = 0.5
-_MENTION_FACTOR = 10.0
-# What a mentioned definition gets for being mentioned, parted among all of its name: more than any
-# file passes on to one name.
-_MENTION_SCORE = 1.0
+# What is left to be passed on in a request's own neighbourhood is dropped below this.
+_NEGLIGIBLE = 1e-5
+_MOST_STEPS = 12
 _CONSTRUCTOR_SHARE = 0.2
 _MEMBER_SHARE = 0.7
 _OWN_USE_SHARE = 0.1
 _UNUSED_SHARE = 1e-4
 _PRIVATE_FACTOR = 0.2
-_SIDE_FACTOR = 0.3
+_ROLE_FACTORS = np.array([1.0, 0.3, 0.1, 0.1, 0.3])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """How important things are.
-
-    `files` has a score for each file and sums to at most 1, `definitions` one for each definition,
-    file after file.
-    """
+    """How important things are: a score for each row of a corpus, and for each definition."""
 
     files: Floats
     definitions: Floats
 
 
-def rank(
-    graph: ReferenceGraph,
-    files: Sequence[SourceFile],
-    *,
-    focus: Sequence[int] = (),
-    mentioned: Collection[str] = (),
-) -> Ranking:
-    """Rank the files of a graph and their definitions.
+@dataclass(frozen=True, slots=True, eq=False)
+class Steering:
+    """What a request is about.
 
-    `focus` are the indexes of the files that are worked on, `mentioned` names of interest.
+    `start` is a weight for each row where the reader starts, and `share` how much of the ranks
+    comes from there. The scores are added to what flows into places, definitions and files.
+    Rows in `wanted` are not ranked down for being tests or the like.
     """
-    identifiers = [i for name in mentioned for i in graph.name_ids.get(name, ())]
-    is_mentioned = np.isin(graph.place_names, identifiers)
-    weights = graph.weights
-    if identifiers:
-        weights = np.where(np.isin(graph.names, identifiers), weights * _MENTION_FACTOR, weights)
-    outflow = sums(weights, graph.sources, graph.file_count) + _HALF_WEIGHT
-    start = _start(graph, focus, graph.place_files[is_mentioned])
-    ranks = _page_rank(graph, weights, outflow, start)
-    flows = (ranks / outflow)[graph.sources] * weights
-    places = sums(flows, graph.places, len(graph.place_names))
-    if is_mentioned.any():
-        namesakes = np.bincount(graph.place_names[is_mentioned])
-        places[is_mentioned] += _MENTION_SCORE / namesakes[graph.place_names[is_mentioned]]
-    file_scores = sums(places, graph.place_files, graph.file_count)
-    places += _own_use_scores(graph, ranks, outflow)
-    factors = np.where(graph.is_side, _SIDE_FACTOR, 1.0)
-    factors[list(focus)] = 1.0
-    factors[graph.place_files[is_mentioned]] = 1.0
-    scores = _definition_scores(graph, files, places, ranks)
-    return Ranking(
-        files=file_scores * factors, definitions=scores * factors[graph.definition_files]
+
+    start: Floats
+    share: float
+    place_scores: Floats | float
+    definition_scores: Floats | float
+    file_scores: Floats | float
+    wanted: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Links:
+    """Edges between the same two files as one; weights are parts of a file's rank."""
+
+    first: Ints
+    targets: Ints
+    weights: Floats
+
+
+class Ranker:
+    """Ranks one corpus; making it works out what all requests share."""
+
+    def __init__(self, corpus: Corpus, graph: ReferenceGraph) -> None:
+        self._corpus = corpus
+        self._graph = graph
+        edge_counts = np.diff(graph.edge_first)
+        edge_rows = np.repeat(np.arange(corpus.file_count), edge_counts)
+        outflow = np.bincount(edge_rows, graph.edge_weights, minlength=corpus.file_count)
+        self._outflow = outflow + _HALF_WEIGHT
+        self._links = _links(graph, edge_rows, self._outflow)
+        start = graph.voices if graph.voices.any() else np.ones(corpus.file_count)
+        self._ranks = _page_rank(self._links, start / max(start.sum(), 1.0))
+        self._place_flows = self._flows_of_all(edge_rows)
+        self._nesting = _Nesting(corpus, graph)
+
+    def rank(self, steering: Steering | None = None) -> Ranking:
+        """Rank the files and definitions, for a request that is about something or for none."""
+        corpus, graph = self._corpus, self._graph
+        ranks, places = self._ranks, self._place_flows
+        factors = _ROLE_FACTORS[corpus.roles]
+        if steering is not None:
+            near = _near_ranks(self._links, steering.start)
+            ranks = (1 - steering.share) * ranks + steering.share * near
+            places = (1 - steering.share) * places + steering.share * self._flows_of(near)
+            places += steering.place_scores
+            factors[steering.wanted] = 1.0
+        files = factors * np.bincount(graph.place_rows, places, minlength=corpus.file_count)
+        definitions = self._nesting.definition_scores(places, ranks)
+        counts = np.diff(corpus.columns.definition_first)
+        definitions *= np.repeat(factors, counts)
+        if steering is not None:
+            definitions += steering.definition_scores
+            files += steering.file_scores
+        return Ranking(files=files, definitions=definitions)
+
+    def _flows_of_all(self, edge_rows: Ints) -> Floats:
+        passed = self._ranks / self._outflow
+        flows = np.bincount(
+            self._graph.edge_places,
+            passed[edge_rows] * self._graph.edge_weights,
+            minlength=len(self._graph.place_rows),
+        )
+        return flows + self._own_use_scores(self._ranks)
+
+    def _flows_of(self, ranks: Floats) -> Floats:
+        """Return what files pass on to places; only those with a rank are looked at."""
+        graph = self._graph
+        rows = np.flatnonzero(ranks)
+        counts = np.diff(graph.edge_first)[rows]
+        edges = ranges(graph.edge_first[rows], counts)
+        passed = np.repeat((ranks / self._outflow)[rows], counts)
+        flows = np.bincount(
+            graph.edge_places[edges],
+            passed * graph.edge_weights[edges],
+            minlength=len(graph.place_rows),
+        )
+        return flows + self._own_use_scores(ranks)
+
+    def _own_use_scores(self, ranks: Floats) -> Floats:
+        """Return what uses in a place's own file add: it tells the definitions of a file apart."""
+        graph = self._graph
+        own = np.bincount(graph.place_rows, graph.place_uses, minlength=len(ranks))
+        passed = ranks / (self._outflow + own)
+        return _OWN_USE_SHARE * passed[graph.place_rows] * graph.place_uses
+
+
+def _links(graph: ReferenceGraph, edge_rows: Ints, outflow: Floats) -> _Links:
+    row_count = len(outflow)
+    keys = edge_rows * row_count + graph.place_rows[graph.edge_places]
+    order = np.argsort(keys)
+    keys = keys[order]
+    at = np.flatnonzero(np.diff(keys, prepend=-1))
+    if not len(at):
+        return _Links(np.zeros(row_count + 1, dtype=np.int64), keys, np.zeros(0))
+    keys = keys[at]
+    sources = keys // row_count
+    weights = np.add.reduceat(graph.edge_weights[order].astype(np.float64), at) / outflow[sources]
+    return _Links(
+        first=np.searchsorted(sources, np.arange(row_count + 1)),
+        targets=keys % row_count,
+        weights=weights,
     )
 
 
-def _own_use_scores(graph: ReferenceGraph, ranks: Floats, outflow: Floats) -> Floats:
-    """Return what the uses in a place's own file add: it tells the definitions of a file apart."""
-    own_outflow = sums(graph.place_uses, graph.place_files, graph.file_count)
-    return _OWN_USE_SHARE * (ranks / (outflow + own_outflow))[graph.place_files] * graph.place_uses
-
-
-def _start(graph: ReferenceGraph, focus: Sequence[int], mentioned_files: Ints) -> Floats:
-    """Return where the reader starts: a probability for each file."""
-    start = graph.voices.copy()
-    if not start.sum():
-        start = np.ones(graph.file_count)
-    start /= start.sum() or 1.0
-    if len(mentioned_files):
-        counts = np.bincount(mentioned_files, minlength=graph.file_count)
-        start = (1 - _MENTION_SHARE) * start + _MENTION_SHARE * counts / counts.sum()
-    if len(focus):
-        counts = np.bincount(np.unique(np.array(focus)), minlength=graph.file_count)
-        start = (1 - _FOCUS_SHARE) * start + _FOCUS_SHARE * counts / counts.sum()
-    return start
-
-
-def _page_rank(graph: ReferenceGraph, weights: Floats, outflow: Floats, start: Floats) -> Floats:
+def _page_rank(links: _Links, start: Floats) -> Floats:
     """Return the stationary probabilities, by power iteration.
 
     What a file does not pass on goes to the start files.
     """
-    # Edges between the same two files act as one.
-    keys = graph.sources * graph.file_count + graph.targets
-    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
-    if not len(firsts):
-        return start
-    sources, targets = graph.sources[firsts], graph.targets[firsts]
-    passed = np.add.reduceat(weights, firsts) / outflow[sources]
+    counts = np.diff(links.first)
     ranks = start
     for _ in range(_MOST_ROUNDS):
-        flow = sums(passed * ranks[sources], targets, graph.file_count)
-        following = _DAMPING * flow
+        passed = np.repeat(ranks, counts) * links.weights
+        following = _DAMPING * np.bincount(links.targets, passed, minlength=len(start))
         following += (1 - following.sum()) * start
         if np.abs(following - ranks).sum() < _TOLERANCE:
             return following
@@ -135,33 +181,82 @@ def _page_rank(graph: ReferenceGraph, weights: Floats, outflow: Floats, start: F
     return ranks
 
 
-def _definition_scores(
-    graph: ReferenceGraph, files: Sequence[SourceFile], places: Floats, ranks: Floats
-) -> Floats:
-    named = graph.definition_places >= 0
-    scores = np.zeros(len(graph.definition_places))
-    # Of overloads and of variants under #if, the first speaks for all.
-    ordinals = _ordinals(graph.definition_places[named])
-    scores[named] = places[graph.definition_places[named]] / (ordinals + 1) ** 2
-    scores += _UNUSED_SHARE * ranks[graph.definition_files] * _unused_factors(files)
-    constructors: list[tuple[int, int]] = []
-    first = len(scores)
-    for file in reversed(files):
-        definitions = file.outline.definitions
-        first -= len(definitions)
-        # From the last on, so that what is inside of a member has been added to it.
-        for index in range(len(definitions) - 1, -1, -1):
-            definition = definitions[index]
-            if definition.parent < 0:
-                continue
-            if definition.kind is Kind.CONSTRUCTOR:
-                constructors.append((first + index, first + definition.parent))
-            else:
-                scores[first + definition.parent] += _MEMBER_SHARE * scores[first + index]
-    if constructors:
-        children, parents = np.array(constructors).T
-        scores[children] += _CONSTRUCTOR_SHARE * scores[parents] / np.bincount(parents)[parents]
-    return scores
+def _near_ranks(links: _Links, start: Floats) -> Floats:
+    """Return the ranks when the reader starts at few files; they sum to 1, or to 0 for no start."""
+    total = start.sum()
+    if not total:
+        return np.zeros_like(start)
+    counts = np.diff(links.first)
+    ranks = start / total
+    rows = np.flatnonzero(ranks > _NEGLIGIBLE)
+    passing = ranks
+    for _ in range(_MOST_STEPS):
+        if not len(rows):
+            break
+        edges = ranges(links.first[rows], counts[rows])
+        passed = np.repeat(passing[rows], counts[rows]) * links.weights[edges]
+        passing = _DAMPING * np.bincount(links.targets[edges], passed, minlength=len(start))
+        rows = np.flatnonzero(passing > _NEGLIGIBLE)
+        ranks = ranks + passing
+    return ranks / ranks.sum()
+
+
+class _Nesting:
+    """How definitions lie in each other, and what that does to their scores."""
+
+    def __init__(self, corpus: Corpus, graph: ReferenceGraph) -> None:
+        columns = corpus.columns
+        firsts, counts = columns.definition_first[:-1], np.diff(columns.definition_first)
+        rows = np.repeat(np.arange(corpus.file_count), counts)
+        parents = np.where(
+            columns.definition_parent >= 0, columns.definition_parent + firsts[rows], -1
+        )
+        kinds = columns.definition_kind
+        is_constructor = (kinds == KINDS.index(Kind.CONSTRUCTOR)) & (parents >= 0)
+        self._rows = rows
+        self._named = np.flatnonzero(graph.definition_places >= 0)
+        self._places = graph.definition_places[self._named]
+        # The first is what most mean: the others are an implementation for each type, or overloads.
+        self._parts = 1 / (_ordinals(self._places) + 1.0) ** 2
+        self._constructors = np.flatnonzero(is_constructor)
+        self._classes = parents[self._constructors]
+        siblings = np.bincount(self._classes, minlength=len(rows))
+        self._constructor_shares = _CONSTRUCTOR_SHARE / siblings[self._classes]
+        self._levels = _levels(parents, is_constructor)
+        is_container = np.array([kind in CONTAINER_KINDS for kind in KINDS])[kinds]
+        is_private = corpus.symbol_form[columns.definition_symbol] < _PRIVATE_FACTOR
+        self._unused = (
+            _UNUSED_SHARE
+            * np.where(is_private, _PRIVATE_FACTOR, 1.0)
+            * np.where(is_container, 2.0, 1.0)
+            / counts[rows]
+        )
+
+    def definition_scores(self, places: Floats, ranks: Floats) -> Floats:
+        """Return the score of each definition, given those of the places."""
+        scores = ranks[self._rows] * self._unused
+        scores[self._named] += places[self._places] * self._parts
+        for children, parents in self._levels:
+            scores += np.bincount(parents, _MEMBER_SHARE * scores[children], minlength=len(scores))
+        if len(self._constructors):
+            scores[self._constructors] += scores[self._classes] * self._constructor_shares
+        return scores
+
+
+def _levels(parents: Ints, is_constructor: Ints) -> list[tuple[Ints, Ints]]:
+    """Return (children, parents) for each depth, the deepest first; without constructors."""
+    levels: list[tuple[Ints, Ints]] = []
+    depths = np.zeros(len(parents), dtype=np.int32)
+    inner = np.flatnonzero(parents >= 0)
+    while len(inner):
+        # A parent stands before its children, so depths grow by one a round.
+        deeper = depths[parents[inner]] + 1
+        inner = inner[deeper > depths[inner]]
+        depths[inner] = depths[parents[inner]] + 1
+    for depth in range(int(depths.max(initial=0)), 0, -1):
+        children = np.flatnonzero((depths == depth) & ~is_constructor)
+        levels.append((children, parents[children]))
+    return levels
 
 
 def _ordinals(values: Ints) -> Ints:
@@ -170,17 +265,6 @@ def _ordinals(values: Ints) -> Ints:
     ordered = values[order]
     is_first = np.diff(ordered, prepend=-1) != 0
     positions = np.arange(len(values))
-    ordinals = np.empty_like(values)
+    ordinals = np.empty_like(positions)
     ordinals[order] = positions - np.maximum.accumulate(np.where(is_first, positions, 0))
     return ordinals
-
-
-def _unused_factors(files: Sequence[SourceFile]) -> Floats:
-    factors: list[float] = []
-    for file in files:
-        definitions = file.outline.definitions
-        for definition in definitions:
-            factor = _PRIVATE_FACTOR if definition.name.startswith("_") else 1.0
-            factor *= 2 if definition.kind in CONTAINER_KINDS else 1
-            factors.append(factor / len(definitions))
-    return np.array(factors, dtype=np.float64)

@@ -27,6 +27,7 @@ class RepomapServicer(repomap_service_pb2_grpc.RepomapServiceServicer):
             max_tokens=request.max_tokens or _DEFAULT_TOKENS,
             focus_paths=request.focus_paths,
             mentioned_names=request.mentioned_names,
+            question=request.question,
         )
         return _response(drawn)
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -217,7 +218,7 @@ async def test_focus_and_mentions_steer(mappers: _Mappers) -> None:
     mapper = mappers.start()
     budget = 14
 
-    async def first_path(**steer: list[str]) -> str:
+    async def first_path(**steer: Any) -> str:
         drawn = await mapper.map(_Tree(files), max_tokens=budget, **steer)
         return drawn.text.partition(":")[0]
 

@@ -1,11 +1,18 @@
 """What leans on what, and what that makes important."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 
 from toolmesh_outlines.outline import Definition, Kind, Outline
-from toolmesh_repomap.ranking import Ranking, rank
-from toolmesh_repomap.reference_graph import SourceFile, build_graph
+from toolmesh_outlines.outliner import OutlinedFile
+from toolmesh_repomap.indexing import SnapshotIndex
+from toolmesh_repomap.steering import steer
+
+IndexFiles = Callable[[Sequence[OutlinedFile]], SnapshotIndex]
+Scores = Callable[..., dict[str, float]]
+Edges = Callable[[Sequence[OutlinedFile]], list[tuple[str, str]]]
 
 
 def _file(
@@ -16,15 +23,16 @@ def _file(
     members: str = "",
     imports: str = "",
     language: str = "python",
-) -> SourceFile:
+) -> OutlinedFile:
     """A file with classes (capitalised) and functions, and uses of names."""
     definitions = tuple(
         Definition(name, Kind.CLASS if name[0].isupper() else Kind.FUNCTION, line, line, name)
         for line, name in enumerate(defines.split(), 1)
     )
-    return SourceFile(
+    return OutlinedFile(
         path,
         language,
+        1,
         Outline(
             definitions=definitions,
             references={name: uses.split().count(name) for name in uses.split()},
@@ -34,18 +42,53 @@ def _file(
     )
 
 
-def _scores(
-    files: list[SourceFile], focus: list[str] | None = None, mentioned: set[str] | None = None
-) -> dict[str, float]:
-    places = [index for index, file in enumerate(files) if file.path in (focus or [])]
-    ranking = rank(build_graph(files), files, focus=places, mentioned=mentioned or set())
-    names = [f"{f.path}:{d.name}" for f in files for d in f.outline.definitions]
-    return dict(zip(names, ranking.definitions.tolist(), strict=True))
+@pytest.fixture
+def scores_of(index_files: IndexFiles) -> Scores:
+    """Ranks the definitions of files, known as `path:name`."""
+
+    def scores_of(
+        files: Sequence[OutlinedFile],
+        focus: Sequence[str] = (),
+        mentioned: Sequence[str] = (),
+        question: str = "",
+    ) -> dict[str, float]:
+        index = index_files(files)
+        steering = steer(
+            index.corpus,
+            index.graph,
+            index.matcher,
+            focus=[index.rows[path] for path in focus],
+            mentioned=mentioned,
+            question=question,
+        )
+        ranking = index.ranker.rank(steering)
+        names = [f"{f.path}:{d.name}" for f in files for d in f.outline.definitions]
+        assert np.isfinite(ranking.files).all()
+        assert np.isfinite(ranking.definitions).all()
+        return dict(zip(names, ranking.definitions.tolist(), strict=True))
+
+    return scores_of
 
 
-def test_what_many_use_ranks_above_what_one_uses() -> None:
+@pytest.fixture
+def edges_of(index_files: IndexFiles) -> Edges:
+    """Tells which file leans on which."""
+
+    def edges_of(files: Sequence[OutlinedFile]) -> list[tuple[str, str]]:
+        index = index_files(files)
+        graph, paths = index.graph, index.corpus.paths
+        return [
+            (path, paths[graph.place_rows[place]])
+            for row, path in enumerate(paths)
+            for place in graph.edge_places[graph.edge_first[row] : graph.edge_first[row + 1]]
+        ]
+
+    return edges_of
+
+
+def test_what_many_use_ranks_above_what_one_uses(scores_of: Scores) -> None:
     """A definition's score grows with the files that use it."""
-    scores = _scores(
+    scores = scores_of(
         [
             _file("hub.py", "load_config"),
             _file("rare.py", "save_report"),
@@ -56,9 +99,9 @@ def test_what_many_use_ranks_above_what_one_uses() -> None:
     assert scores["hub.py:load_config"] > 2 * scores["rare.py:save_report"] > 0
 
 
-def test_rank_flows_on() -> None:
+def test_rank_flows_on(scores_of: Scores) -> None:
     """What an important file uses is more important than what an unimportant one uses."""
-    scores = _scores(
+    scores = scores_of(
         [
             _file("base.py", "BaseStore"),
             _file("other.py", "OtherStore"),
@@ -70,9 +113,9 @@ def test_rank_flows_on() -> None:
     assert scores["base.py:BaseStore"] > scores["other.py:OtherStore"]
 
 
-def test_imports_tell_namesakes_apart() -> None:
+def test_imports_tell_namesakes_apart(scores_of: Scores) -> None:
     """Of two definitions of one name, the imported one gets most of the weight."""
-    scores = _scores(
+    scores = scores_of(
         [
             _file("a/store.py", "open"),
             _file("b/store.py", "open"),
@@ -82,9 +125,9 @@ def test_imports_tell_namesakes_apart() -> None:
     assert scores["a/store.py:open"] > 5 * scores["b/store.py:open"]
 
 
-def test_names_of_the_standard_library_do_not_count() -> None:
+def test_names_of_the_standard_library_do_not_count(scores_of: Scores) -> None:
     """A method `append` of the project is not what everyone means who appends to a list."""
-    scores = _scores(
+    scores = scores_of(
         [
             _file("lists.py", "append"),
             _file("hub.py", "connect"),
@@ -95,11 +138,12 @@ def test_names_of_the_standard_library_do_not_count() -> None:
     assert scores["hub.py:connect"] > scores["lists.py:append"]
 
 
-def test_a_name_that_stands_alone_is_no_method() -> None:
+def test_a_name_that_stands_alone_is_no_method(edges_of: Edges) -> None:
     """`list` alone is not the method `list` of some class, where a receiver must be written."""
-    method = SourceFile(
+    method = OutlinedFile(
         "shop.py",
         "python",
+        1,
         Outline(
             definitions=(
                 Definition("Shop", Kind.CLASS, 1, 9, "class Shop"),
@@ -108,24 +152,21 @@ def test_a_name_that_stands_alone_is_no_method() -> None:
         ),
     )
     user = _file("user.py", "", "list", imports="shop")
-    graph = build_graph([method, user])
-    assert len(graph.sources) == 0
-    assert len(build_graph([method, _file("user.py", "", members="list")]).sources) == 1
+    assert edges_of([method, user]) == []
+    assert len(edges_of([method, _file("user.py", "", members="list")])) == 1
 
 
-def test_languages_do_not_mix() -> None:
+def test_languages_do_not_mix(edges_of: Edges) -> None:
     """A Python file does not use what a Go file defines."""
-    graph = build_graph([_file("a.go", "NewStore", language="go"), _file("b.py", "", "NewStore")])
-    assert len(graph.sources) == 0
+    assert edges_of([_file("a.go", "NewStore", language="go"), _file("b.py", "", "NewStore")]) == []
 
 
-def test_own_names_stay_in_the_file() -> None:
+def test_own_names_stay_in_the_file(edges_of: Edges) -> None:
     """Uses of a name that the file defines itself are not uses of a namesake elsewhere."""
-    graph = build_graph([_file("a.py", "run_all"), _file("b.py", "run_all", "run_all")])
-    assert len(graph.sources) == 0
+    assert edges_of([_file("a.py", "run_all"), _file("b.py", "run_all", "run_all")]) == []
 
 
-def test_focus_raises_what_the_focus_uses() -> None:
+def test_focus_raises_what_the_focus_uses(scores_of: Scores) -> None:
     """What a file in focus uses comes before what is used more elsewhere."""
     files = [
         _file("hub.py", "load_config"),
@@ -133,11 +174,11 @@ def test_focus_raises_what_the_focus_uses() -> None:
         *(_file(f"user{i}.py", "", "load_config") for i in range(5)),
         _file("last.py", "", "save_report"),
     ]
-    scores = _scores(files, focus=["last.py"])
+    scores = scores_of(files, focus=["last.py"])
     assert scores["rare.py:save_report"] > scores["hub.py:load_config"]
 
 
-def test_mentions_raise_definitions_and_what_they_use() -> None:
+def test_mentions_raise_definitions_and_what_they_use(scores_of: Scores) -> None:
     """A mentioned definition comes first, and what its file uses follows."""
     files = [
         _file("hub.py", "load_config"),
@@ -145,25 +186,25 @@ def test_mentions_raise_definitions_and_what_they_use() -> None:
         _file("cells.py", "format_cell"),
         *(_file(f"user{i}.py", "", "load_config") for i in range(5)),
     ]
-    scores = _scores(files, mentioned={"save_report", "no_such_name"})
+    scores = scores_of(files, mentioned=["save_report", "no_such_name"])
     ordered = sorted(scores, key=lambda name: -scores[name])
     assert ordered == ["rare.py:save_report", "cells.py:format_cell", "hub.py:load_config"]
 
 
-def test_private_and_short_names_weigh_less() -> None:
+def test_private_and_short_names_weigh_less(scores_of: Scores) -> None:
     """The form of a name says how telling its use is."""
     files = [
         _file("a.py", "_load_config load_config x"),
         *(_file(f"user{i}.py", "", "_load_config load_config x") for i in range(3)),
     ]
-    scores = _scores(files)
+    scores = scores_of(files)
     assert scores["a.py:load_config"] > scores["a.py:x"] > 0
     assert scores["a.py:load_config"] > scores["a.py:_load_config"] > 0
 
 
-def test_tests_stand_behind() -> None:
+def test_tests_stand_behind(scores_of: Scores) -> None:
     """What only tests define and use ranks below what the code itself uses as much."""
-    scores = _scores(
+    scores = scores_of(
         [
             _file("shop/carts.py", "make_basket"),
             _file("tests/helpers.py", "make_fixture"),
@@ -174,11 +215,12 @@ def test_tests_stand_behind() -> None:
     assert scores["shop/carts.py:make_basket"] > 3 * scores["tests/helpers.py:make_fixture"]
 
 
-def test_classes_take_in_their_members() -> None:
+def test_classes_take_in_their_members(scores_of: Scores) -> None:
     """A class is important when its methods are; its constructor follows the class."""
-    store = SourceFile(
+    store = OutlinedFile(
         "store.py",
         "python",
+        1,
         Outline(
             definitions=(
                 Definition("Store", Kind.CLASS, 1, 9, "class Store"),
@@ -188,18 +230,17 @@ def test_classes_take_in_their_members() -> None:
             )
         ),
     )
-    scores = _scores([store, _file("user.py", "", members="find_one find_one")])
+    scores = scores_of([store, _file("user.py", "", members="find_one find_one")])
     assert scores["store.py:Store"] > scores["store.py:__init__"] > scores["store.py:never_used"]
     assert scores["store.py:find_one"] > scores["store.py:__init__"]
 
 
-def test_common_names_count_only_where_imported() -> None:
+def test_common_names_count_only_where_imported(edges_of: Edges) -> None:
     """A name that more than twenty files define leads nowhere, unless an import says where."""
     definers = [_file(f"d{i}/store.py", "Handler") for i in range(25)]
     files = [*definers, _file("user.py", "", "Handler", imports="d7/store")]
-    graph = build_graph(files)
-    assert graph.targets.tolist() == [7]
-    assert len(build_graph([*definers, _file("user.py", "", "Handler")]).sources) == 0
+    assert edges_of(files) == [("user.py", "d7/store.py")]
+    assert edges_of([*definers, _file("user.py", "", "Handler")]) == []
 
 
 @pytest.mark.parametrize(
@@ -214,10 +255,7 @@ def test_common_names_count_only_where_imported() -> None:
         ],
     ],
 )
-def test_degenerate_graphs(files: list[SourceFile]) -> None:
+def test_degenerate_graphs(scores_of: Scores, files: list[OutlinedFile]) -> None:
     """No files, no definitions, no edges or only circles give finite scores."""
-    ranking = rank(build_graph(files), files, mentioned={"main"})
-    assert isinstance(ranking, Ranking)
-    assert np.isfinite(ranking.files).all()
-    assert np.isfinite(ranking.definitions).all()
-    assert len(ranking.definitions) == sum(len(file.outline.definitions) for file in files)
+    scores = scores_of(files, mentioned=["main"], question="the main thing")
+    assert len(scores) == sum(len(file.outline.definitions) for file in files)

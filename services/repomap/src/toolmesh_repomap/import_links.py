@@ -1,0 +1,95 @@
+"""Which files import which, as columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toolmesh_repomap.corpus import Corpus, language_name
+from toolmesh_repomap.import_resolution import ImportResolver
+from toolmesh_repomap.string_table import Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportLinks:
+    """What each import of a corpus means.
+
+    Import i of the corpus means the files `files[first[groups[i]]:first[groups[i] + 1]]`; many mean
+    the same ones, such as a package of Go. Group 0 is empty: the import means no file of the tree.
+    """
+
+    groups: Ints
+    first: Ints
+    files: Ints
+
+
+NO_LINKS = ImportLinks(
+    np.zeros(0, dtype=np.int32), np.zeros(2, dtype=np.int64), np.zeros(0, dtype=np.int32)
+)
+
+
+def resolve_imports(corpus: Corpus, base: Corpus | None, base_links: ImportLinks) -> ImportLinks:
+    """Return what the imports of a corpus mean.
+
+    When `base` has the same paths, only imports that files did not have there are looked up.
+    """
+    first = corpus.columns.import_first
+    groups = np.zeros(len(corpus.columns.import_path), dtype=np.int32)
+    changed: Sequence[int] = range(corpus.file_count)
+    links = NO_LINKS
+    if (
+        base is not None
+        and base.paths == corpus.paths
+        and np.array_equal(base.languages, corpus.languages)
+    ):
+        links = base_links
+        changed = _copy_known(corpus, base, base_links, groups)
+    resolver: ImportResolver | None = None
+    found_groups: dict[tuple[int, ...], int] = {(): 0}
+    sizes, files = [], []
+    known_count = len(links.first) - 1
+    for row in changed:
+        imports = range(first.item(row), first.item(row + 1))
+        if imports and resolver is None:
+            names = [language_name(number) for number in corpus.languages.tolist()]
+            resolver = ImportResolver(corpus.paths, names)
+        for index in imports:
+            path = corpus.import_paths.text(corpus.columns.import_path.item(index))
+            found = resolver.resolve(row, path) if resolver else ()
+            group = found_groups.get(found)
+            if group is None:
+                group = found_groups[found] = known_count + len(sizes)
+                sizes.append(len(found))
+                files.extend(found)
+            groups[index] = group
+    return ImportLinks(
+        groups,
+        np.concatenate((links.first, links.first[-1] + np.cumsum(sizes, dtype=np.int64))),
+        np.concatenate((links.files, np.array(files, dtype=np.int32))),
+    )
+
+
+def _copy_known(corpus: Corpus, base: Corpus, links: ImportLinks, groups: Ints) -> list[int]:
+    """Copy what the base knows of the same rows; return the rows whose imports are others."""
+    changed: list[int] = []
+    first, base_first = corpus.columns.import_first, base.columns.import_first
+    rows = [
+        row
+        for row, (digest, before) in enumerate(zip(corpus.digests, base.digests, strict=True))
+        if digest != before
+    ]
+    start = 0
+    for row in [*rows, corpus.file_count]:
+        # The rows from `start` up to this one have the same contents.
+        new, old = slice(first[start], first[row]), slice(base_first[start], base_first[row])
+        groups[new] = links.groups[old]
+        if row == corpus.file_count:
+            break
+        start = row + 1
+        new, old = slice(first[row], first[start]), slice(base_first[row], base_first[start])
+        # Equal numbers are equal texts: the tables of both begin alike.
+        if np.array_equal(corpus.columns.import_path[new], base.columns.import_path[old]):
+            groups[new] = links.groups[old]
+        else:
+            changed.append(row)
+    return changed

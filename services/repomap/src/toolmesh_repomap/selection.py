@@ -1,0 +1,287 @@
+"""Chooses what a map shows: the best definitions that fit into a token budget.
+
+Definitions are taken in the order of their scores until the budget is full. Each brings the headers
+that it stands under and, with the first one of a file, the file's path. What that costs is counted
+piece by piece; since tokens can span pieces, the whole is then counted as it is written, and what
+is too much is taken off again: the budget is kept exactly.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+
+from toolmesh_repomap.corpus import Corpus
+from toolmesh_repomap.ranking import Ranking
+from toolmesh_repomap.reference_graph import Floats
+from toolmesh_repomap.string_table import Ints
+
+CountTokens = Callable[[str], int]
+
+# A budget that is nearly full still takes short lines: how many that are too long to pass over.
+_MOST_MISFITS = 16
+_ROUNDS = 3
+# So many candidates are sorted first; few maps need more.
+_FIRST_CANDIDATES = 4096
+# The n-th definition of a file counts as 1 / (1 + n * this): after the first few, those of other
+# files tell more.
+_DIMINISHING = 0.15
+# Smaller maps do not say what they left out: it would cost a line that tells more.
+_LEAST_FOR_NOTE = 64
+_NOTE_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a map shows: definitions by row, rows in order of rank, and files by their path alone.
+
+    `left_out_files` and `left_out_definitions` count what is not shown; the map says so itself
+    where `has_note`.
+    """
+
+    definitions: dict[int, list[int]]
+    other_rows: list[int]
+    left_out_files: int
+    left_out_definitions: int
+    has_note: bool
+
+    @property
+    def file_count(self) -> int:
+        """How many files are shown."""
+        return len(self.definitions) + len(self.other_rows)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether anything is left out."""
+        return bool(self.left_out_files or self.left_out_definitions)
+
+
+class Layout(Protocol):
+    """A way to write a map."""
+
+    def header(self, row: int) -> str:
+        """Return what stands above the definitions of a file."""
+        ...
+
+    def line(self, definition: int) -> str:
+        """Return what is written for a definition."""
+        ...
+
+    def other(self, row: int) -> str:
+        """Return what is written for a file by its path alone."""
+        ...
+
+    def whole(self, shown: Shown) -> str:
+        """Return all that is written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is shown, as it is written, and how many tokens that has."""
+
+    shown: Shown
+    text: str
+    token_count: int
+
+
+def select(
+    corpus: Corpus,
+    ranking: Ranking,
+    layout: Layout,
+    *,
+    max_tokens: int,
+    count_tokens: CountTokens,
+) -> Selection:
+    """Return what a map of at most `max_tokens`, as `count_tokens` counts them, shows.
+
+    If budget is left when all definitions are shown, the paths of files without any follow. Nothing
+    fits into a budget that is smaller than a path and a line, and then the text is empty.
+    """
+    choice = _Choice(corpus, ranking, layout, count_tokens, max_tokens >= _LEAST_FOR_NOTE)
+    selection = choice.written()
+    room = max_tokens - (_NOTE_TOKENS if choice.has_note else 0)
+    for _ in range(_ROUNDS):
+        # Pieces are counted a little too high, so there is room for more after the first round.
+        if not choice.fill(room):
+            break
+        selection = choice.written()
+        room = max_tokens - selection.token_count
+    while selection.token_count > max_tokens and choice.take_back(
+        selection.token_count - max_tokens
+    ):
+        selection = choice.written()
+    if selection.token_count > max_tokens:
+        return Selection(choice.shown(), "", 0)
+    return selection
+
+
+@dataclass(slots=True)
+class _Choice:
+    """What was chosen so far."""
+
+    corpus: Corpus
+    ranking: Ranking
+    layout: Layout
+    count_tokens: CountTokens
+    has_note: bool
+    _chosen: list[int] = field(default_factory=list[int])
+    _others: list[int] = field(default_factory=list[int])
+    _misfits: list[int] = field(default_factory=list[int])
+    _by_row: dict[int, set[int]] = field(default_factory=dict[int, set[int]])
+    # Definitions that the line of another one shows.
+    _twins: dict[int, int] = field(default_factory=dict[int, int])
+    _candidates: Iterator[int] = field(init=False)
+    _paths: Iterator[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._candidates = _candidates(self.corpus, self.ranking)
+        self._paths = iter(_rows_without_definitions(self.corpus, self.ranking))
+
+    def fill(self, budget: int) -> bool:
+        """Show what fits into `budget` tokens; False when that is nothing."""
+        before = len(self._chosen) + len(self._others)
+        budget = self._fill_definitions(budget)
+        if not self._misfits:
+            self._fill_paths(budget)
+        return len(self._chosen) + len(self._others) > before
+
+    def take_back(self, excess: int) -> bool:
+        """Take off what was shown last, about `excess` tokens; False when there is nothing."""
+        if self._others:
+            del self._others[-max(1, excess // 8) :]
+            return True
+        count = max(1, excess // 32)
+        self._misfits += self._chosen[-count:]
+        del self._chosen[-count:]
+        self._by_row.clear()
+        for definition in self._chosen:
+            self._show(definition)
+        return bool(self._chosen)
+
+    def written(self) -> Selection:
+        """Return what is chosen, as it is written."""
+        shown = self.shown()
+        text = self.layout.whole(shown)
+        return Selection(shown, text, self.count_tokens(text))
+
+    def shown(self) -> Shown:
+        """Return what is chosen."""
+        scores = self.ranking.files
+        rows = sorted(self._by_row, key=lambda row: (-scores[row], row))
+        shown_count = sum(map(len, self._by_row.values()))
+        shown_count += sum(
+            twin in self._by_row.get(self._row(twin), ()) for twin in self._twins.values()
+        )
+        return Shown(
+            definitions={row: sorted(self._by_row[row]) for row in rows},
+            other_rows=list(self._others),
+            left_out_files=self.corpus.file_count - len(rows) - len(self._others),
+            left_out_definitions=len(self.corpus.columns.definition_symbol) - shown_count,
+            has_note=self.has_note,
+        )
+
+    def _fill_definitions(self, budget: int) -> int:
+        misfits, self._misfits = self._misfits, []
+        for definition in chain(misfits, self._candidates):
+            row = self._row(definition)
+            if self._is_shown(row, definition):
+                continue
+            cost = self._cost(row, definition)
+            if cost <= budget:
+                budget -= cost
+                self._show(definition)
+                self._chosen.append(definition)
+            else:
+                self._misfits.append(definition)
+                if len(self._misfits) > _MOST_MISFITS:
+                    break
+        return budget
+
+    def _fill_paths(self, budget: int) -> None:
+        for row in self._paths:
+            budget -= self.count_tokens(self.layout.other(row) + "\n")
+            if budget < 0:
+                break
+            self._others.append(row)
+
+    def _row(self, definition: int) -> int:
+        first = self.corpus.columns.definition_first
+        return int(first.searchsorted(definition, side="right")) - 1
+
+    def _with_parents(self, row: int, definition: int) -> list[int]:
+        first = self.corpus.columns.definition_first.item(row)
+        lines: list[int] = []
+        while definition >= first:
+            lines.append(definition)
+            parent = self.corpus.columns.definition_parent.item(definition)
+            definition = first + parent if parent >= 0 else -1
+        return lines
+
+    def _cost(self, row: int, definition: int) -> int:
+        shown = self._by_row.get(row, ())
+        pieces = [] if row in self._by_row else [self.layout.header(row)]
+        pieces += [
+            self.layout.line(each)
+            for each in self._with_parents(row, definition)
+            if each not in shown
+        ]
+        return sum(self.count_tokens(piece + "\n") for piece in pieces)
+
+    def _show(self, definition: int) -> None:
+        row = self._row(definition)
+        self._by_row.setdefault(row, set()).update(self._with_parents(row, definition))
+
+    def _is_shown(self, row: int, definition: int) -> bool:
+        shown = self._by_row.get(row)
+        if shown is None:
+            return False
+        if definition in shown:
+            return True
+        # Several names can be defined by one line.
+        lines = self.corpus.columns.definition_line
+        for beside in (definition - 1, definition + 1):
+            if (
+                beside in shown
+                and lines.item(beside) == lines.item(definition)
+                and self.corpus.signature(beside) == self.corpus.signature(definition)
+            ):
+                self._twins[definition] = beside
+                return True
+        return False
+
+
+def _candidates(corpus: Corpus, ranking: Ranking) -> Iterator[int]:
+    """Yield the definitions from the highest score on, less for each more of one file."""
+    scores = ranking.definitions
+    best = np.arange(len(scores))
+    if len(scores) > _FIRST_CANDIDATES:
+        best = np.argpartition(-scores, _FIRST_CANDIDATES)[:_FIRST_CANDIDATES]
+        best.sort()
+    yield from _spread(corpus, scores, best)
+    if len(best) < len(scores):
+        rest = np.ones(len(scores), dtype=bool)
+        rest[best] = False
+        yield from _spread(corpus, scores, np.flatnonzero(rest))
+
+
+def _spread(corpus: Corpus, scores: Floats, definitions: Ints) -> list[int]:
+    """Return definitions, which are in order, by their score in view of others of their files."""
+    rows = corpus.definition_rows(definitions)
+    order = np.lexsort((-scores[definitions], rows))
+    starts = np.searchsorted(rows, rows)
+    ordinals = np.empty(len(rows))
+    ordinals[order] = np.arange(len(rows)) - starts[order]
+    spread = scores[definitions] / (1 + _DIMINISHING * ordinals)
+    return definitions[np.argsort(-spread, kind="stable")].tolist()
+
+
+def _rows_without_definitions(corpus: Corpus, ranking: Ranking) -> Sequence[int]:
+    """Return the files that define nothing, by rank and then those near the root first."""
+    rows = np.flatnonzero(np.diff(corpus.columns.definition_first) == 0).tolist()
+    scores = ranking.files
+    return sorted(
+        rows, key=lambda row: (-scores[row], corpus.paths[row].count("/"), corpus.paths[row])
+    )
