@@ -1,22 +1,27 @@
 """Makes the indexes of snapshots: what the outlines say, and the graph of who uses what.
 
-The index of a snapshot is made from that of the most alike earlier one and from the outlines of the
-files that changed since; only the first has to read them all.
+The index of a snapshot can be made from that of another one and from the outlines of the files in
+which it differs; only the first has to read them all.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
 
 from toolmesh_outlines.outliner import OnProgress, Outliner, languages_of
-from toolmesh_outlines.snapshot import Snapshot
+from toolmesh_outlines.snapshot import Snapshot, SnapshotFile
 from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.corpus_building import CorpusBuilder
 from toolmesh_repomap.import_links import NO_LINKS, ImportLinks, resolve_imports
 from toolmesh_repomap.question import QuestionMatcher
 from toolmesh_repomap.ranking import Ranker
 from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph
+from toolmesh_repomap.string_table import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class SnapshotIndex:
     graph: ReferenceGraph
     ranker: Ranker
 
+    @cached_property
+    def file_keys(self) -> Ints:
+        """What `keys_of` gives for the snapshot."""
+        return _keys(zip(self.corpus.paths, self.corpus.digests, strict=True))
+
     @property
     def skipped(self) -> tuple[SkippedFile, ...]:
         """The files that could not be read as code."""
@@ -57,6 +67,15 @@ class SnapshotIndex:
         return len(self.corpus.columns.definition_symbol)
 
 
+@dataclass(frozen=True, slots=True)
+class MadeIndex:
+    """An index, and how many files were read for it; `parsed_file_count` of them were parsed."""
+
+    index: SnapshotIndex
+    read_file_count: int
+    parsed_file_count: int
+
+
 class Indexer:
     """Makes the indexes of snapshots out of their outlines."""
 
@@ -67,36 +86,39 @@ class Indexer:
         self,
         snapshot: Snapshot,
         *,
-        bases: Collection[SnapshotIndex] = (),
+        base: SnapshotIndex | None = None,
         on_progress: OnProgress | None = None,
-    ) -> tuple[SnapshotIndex, int]:
-        """Return the index of a snapshot, and how many of its files were parsed for it.
+    ) -> MadeIndex:
+        """Return the index of a snapshot.
 
-        What the most alike of `bases` knows is not asked for again; the progress is of the rest.
+        What `base`, the index of another one, knows is not read again; the progress is of the rest.
         Raises what the snapshot's `read_many` raises.
         """
         languages = await asyncio.to_thread(languages_of, snapshot)
-        base = await asyncio.to_thread(_most_alike, snapshot, bases)
         builder = await asyncio.to_thread(_builder, snapshot, languages, base)
+        missing = builder.missing
         parsed_file_count = 0
-        async for batch in self._outliner.outline(
-            snapshot, files=builder.missing, languages=languages, on_progress=on_progress
-        ):
-            await asyncio.to_thread(builder.add_all, batch)
-            parsed_file_count += sum(file.is_parsed for file in batch)
-        return await asyncio.to_thread(_finished, builder, base), parsed_file_count
+        outlines = self._outliner.outline(
+            snapshot, files=missing, languages=languages, on_progress=on_progress
+        )
+        async with aclosing(outlines):
+            async for batch in outlines:
+                await asyncio.to_thread(builder.add_all, batch)
+                parsed_file_count += sum(file.is_parsed for file in batch)
+        index = await asyncio.to_thread(_finished, builder, base)
+        return MadeIndex(index, len(missing), parsed_file_count)
 
 
-def _most_alike(snapshot: Snapshot, bases: Collection[SnapshotIndex]) -> SnapshotIndex | None:
-    """Return the index that has most files of the snapshot, if it has half of them."""
-    files = {(file.path, file.digest) for file in snapshot if file.digest}
-    best, best_count = None, len(files) / 2
-    for base in bases:
-        known = zip(base.corpus.paths, base.corpus.digests, strict=True)
-        count = sum(file in files for file in known)
-        if count > best_count:
-            best, best_count = base, count
-    return best
+def keys_of(files: Iterable[SnapshotFile]) -> Ints:
+    """Return a number for each file's path and content, sorted; links have none."""
+    return _keys((file.path, file.digest) for file in files if file.digest)
+
+
+def _keys(files: Iterable[tuple[str, bytes]]) -> Ints:
+    hashes = b"".join(
+        blake2b(path.encode() + b"\0" + digest, digest_size=8).digest() for path, digest in files
+    )
+    return np.unique(np.frombuffer(hashes, dtype=np.uint64))
 
 
 def _builder(

@@ -2,17 +2,16 @@
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.errors import FocusPathUnknown
-from toolmesh_repomap.indexing import Indexer, SkippedFile, SnapshotIndex
-from toolmesh_repomap.selection import Selection, select
+from toolmesh_repomap.index_keeper import IndexKeeper
+from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
+from toolmesh_repomap.selection import CountTokens, Selection, select
 from toolmesh_repomap.steering import steer
 from toolmesh_repomap.text_layout import TextLayout
 
@@ -44,27 +43,11 @@ class RepositoryMap:
 
 
 class RepositoryMapper:
-    """Draws maps, and keeps the indexes of the snapshots it drew last.
+    """Draws maps."""
 
-    `kept_files` bounds the kept indexes by the number of their files together; `idle_seconds` after
-    the last map all are let go.
-    """
-
-    def __init__(
-        self,
-        indexer: Indexer,
-        *,
-        count_tokens: Callable[[str], int],
-        kept_files: int,
-        idle_seconds: float,
-    ) -> None:
-        self._indexer = indexer
+    def __init__(self, keeper: IndexKeeper, *, count_tokens: CountTokens) -> None:
+        self._keeper = keeper
         self._count_tokens = count_tokens
-        self._kept_files = kept_files
-        self._idle_seconds = idle_seconds
-        self._kept: OrderedDict[str, SnapshotIndex] = OrderedDict()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._forget: asyncio.TimerHandle | None = None
 
     async def map(
         self,
@@ -84,7 +67,7 @@ class RepositoryMapper:
             FocusPathUnknown: a focus path is no file of the snapshot.
         """
         started = time.monotonic()
-        index, parsed_file_count = await self._index(snapshot)
+        index, parsed_file_count = await self._keeper.index(snapshot)
         indexed = time.monotonic()
         focus = _focus_rows(index, snapshot, focus_paths)
         selection = await asyncio.to_thread(
@@ -107,38 +90,6 @@ class RepositoryMapper:
                 rank_millis=_millis(time.monotonic() - indexed),
             ),
         )
-
-    def close(self) -> None:
-        """Let go of what is kept."""
-        if self._forget is not None:
-            self._forget.cancel()
-        self._kept.clear()
-
-    async def _index(self, snapshot: Snapshot) -> tuple[SnapshotIndex, int]:
-        # Of several callers who ask for the same snapshot, one does the work. When that one goes
-        # away, the next goes on with what is in the cache by then.
-        lock = self._locks.setdefault(snapshot.digest, asyncio.Lock())
-        async with lock:
-            index = self._kept.get(snapshot.digest)
-            parsed_file_count = 0
-            if index is None:
-                index, parsed_file_count = await self._indexer.index(
-                    snapshot, bases=self._kept.values()
-                )
-            self._keep(snapshot.digest, index)
-            return index, parsed_file_count
-
-    def _keep(self, digest: str, index: SnapshotIndex) -> None:
-        self._kept[digest] = index
-        self._kept.move_to_end(digest)
-        while (
-            len(self._kept) > 1
-            and sum(kept.corpus.file_count for kept in self._kept.values()) > self._kept_files
-        ):
-            self._kept.popitem(last=False)
-        if self._forget is not None:
-            self._forget.cancel()
-        self._forget = asyncio.get_running_loop().call_later(self._idle_seconds, self._kept.clear)
 
     def _draw(
         self,

@@ -8,6 +8,8 @@ from toolmesh.workspace.v1 import workspace_service_pb2_grpc
 from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner
 from toolmesh_outlines.worker_pool import WorkerPool
+from toolmesh_repomap.index_keeper import IndexKeeper
+from toolmesh_repomap.index_store import IndexStore
 from toolmesh_repomap.indexing import Indexer
 from toolmesh_repomap.mapper import RepositoryMapper
 from toolmesh_repomap.servicer import RepomapServicer
@@ -38,13 +40,16 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             idle_timeout=settings.repomap_worker_idle_seconds,
         )
         stack.push_async_callback(pool.close)
-        mapper = RepositoryMapper(
+        keeper = IndexKeeper(
             Indexer(Outliner(pool, cache, max_file_bytes=settings.repomap_max_file_bytes)),
-            count_tokens=count_tokens,
+            IndexStore(
+                settings.data_folder / "indexes", max_bytes=settings.repomap_index_store_bytes
+            ),
             kept_files=settings.repomap_kept_files,
             idle_seconds=settings.repomap_index_idle_seconds,
         )
-        stack.callback(mapper.close)
+        stack.push_async_callback(keeper.close)
+        mapper = RepositoryMapper(keeper, count_tokens=count_tokens)
         snapshots = SnapshotOpener(workspace_service_pb2_grpc.WorkspaceServiceStub(channel))
         servicer = RepomapServicer(mapper=mapper, snapshots=snapshots)
         add = repomap_service_pb2_grpc.add_RepomapServiceServicer_to_server

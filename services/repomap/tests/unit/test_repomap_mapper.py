@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner
 from toolmesh_outlines.worker_pool import WorkerPool
 from toolmesh_repomap.errors import FocusPathUnknown
+from toolmesh_repomap.index_keeper import IndexKeeper
+from toolmesh_repomap.index_store import IndexStore
 from toolmesh_repomap.indexing import Indexer
 from toolmesh_repomap.mapper import RepositoryMapper
 from toolmesh_serving.tokens import count_tokens
@@ -80,28 +83,42 @@ class _Mappers:
 
     def __init__(self, pool: WorkerPool, path: Path) -> None:
         self._pool = pool
-        self.cache = OutlineCache(path, max_bytes=2**26)
+        self.cache = OutlineCache(path / "outlines.sqlite", max_bytes=2**26)
+        self.folder = path / "indexes"
+        self._keeper: IndexKeeper | None = None
 
-    def start(self, *, kept_files: int = 1000) -> RepositoryMapper:
-        return RepositoryMapper(
+    async def lose_indexes(self) -> None:
+        await self.stop()
+        shutil.rmtree(self.folder)
+
+    async def stop(self) -> None:
+        if self._keeper is not None:
+            await self._keeper.close()
+
+    async def start(self, *, kept_files: int = 1000) -> RepositoryMapper:
+        await self.stop()
+        keeper = IndexKeeper(
             Indexer(Outliner(self._pool, self.cache, max_file_bytes=_MAX_FILE_BYTES)),
-            count_tokens=count_tokens,
+            IndexStore(self.folder, max_bytes=2**26),
             kept_files=kept_files,
             idle_seconds=900,
         )
+        self._keeper = keeper
+        return RepositoryMapper(keeper, count_tokens=count_tokens)
 
 
 @pytest.fixture
-def mappers(pool: WorkerPool, tmp_path: Path) -> Iterator[_Mappers]:
+async def mappers(pool: WorkerPool, tmp_path: Path) -> AsyncGenerator[_Mappers]:
     """Mappers over one cache."""
-    mappers = _Mappers(pool, tmp_path / "outlines.sqlite")
+    mappers = _Mappers(pool, tmp_path)
     yield mappers
+    await mappers.stop()
     mappers.cache.close()
 
 
 async def test_maps_a_tree(mappers: _Mappers) -> None:
     """The whole of a small tree fits into a large budget."""
-    drawn = await mappers.start().map(_Tree(_SHOP), max_tokens=1_000_000)
+    drawn = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=1_000_000)
     assert drawn.text == (
         "shop/money.py:\n"
         "1 class Amount\n"
@@ -128,7 +145,7 @@ async def test_maps_a_tree(mappers: _Mappers) -> None:
 
 async def test_only_changed_contents_are_read_and_parsed(mappers: _Mappers) -> None:
     """A second map parses nothing; after an edit and a copy, only the edited file."""
-    mapper = mappers.start()
+    mapper = await mappers.start()
     await mapper.map(_Tree(_SHOP), max_tokens=100)
     again = _Tree(_SHOP)
     drawn = await mapper.map(again, max_tokens=100)
@@ -146,31 +163,33 @@ async def test_only_changed_contents_are_read_and_parsed(mappers: _Mappers) -> N
 async def test_many_files(mappers: _Mappers) -> None:
     """Files beyond what is parsed at once, and kept at once, are all there in the end."""
     files = {f"m{i}.py": b"def function_%d(): pass\n" % i for i in range(600)}
-    drawn = await mappers.start().map(_Tree(files), max_tokens=1_000_000)
+    drawn = await (await mappers.start()).map(_Tree(files), max_tokens=1_000_000)
     assert drawn.stats.parsed_file_count == 600
     assert drawn.text.count("def function_") == 600
-    drawn = await mappers.start().map(_Tree(files), max_tokens=100)
+    drawn = await (await mappers.start()).map(_Tree(files), max_tokens=100)
     assert drawn.stats.parsed_file_count == 0
 
 
 async def test_a_restart_finds_what_was_parsed(mappers: _Mappers) -> None:
     """What was parsed once is not parsed again by the next process."""
-    first = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    first = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
     tree = _Tree(_SHOP)
-    second = await mappers.start().map(tree, max_tokens=100)
+    second = await (await mappers.start()).map(tree, max_tokens=100)
     assert (second.stats.parsed_file_count, tree.read) == (0, [])
     assert second.text == first.text
 
 
 async def test_outlines_that_cannot_be_decoded_are_made_anew(mappers: _Mappers) -> None:
     """Garbage in the cache costs the time to parse, and no wrong map."""
-    first = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    first = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
     keys = [(file.digest, "python") for file in _Tree(_SHOP)]
     mappers.cache.put_many(dict.fromkeys(mappers.cache.get_many(keys), b"\xc1garbage"))
-    second = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    await mappers.lose_indexes()
+    second = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
     assert second.stats.parsed_file_count == 3
     assert second.text == first.text
-    third = await mappers.start().map(_Tree(_SHOP), max_tokens=100)
+    await mappers.lose_indexes()
+    third = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
     assert third.stats.parsed_file_count == 0
 
 
@@ -184,7 +203,7 @@ async def test_bad_files_cost_themselves_alone(mappers: _Mappers) -> None:
         "bad/large.py": b"def f(): pass\n" * 10_000,
         "bad/line.js": b"b=2;" * 1_250_000,
     }
-    drawn = await mappers.start().map(_Tree({**_SHOP, **bad}), max_tokens=1000)
+    drawn = await (await mappers.start()).map(_Tree({**_SHOP, **bad}), max_tokens=1000)
     assert {file.path: file.reason for file in drawn.skipped} == {
         "bad/latin.py": "not UTF-8",
         "bad/zero.py": "binary",
@@ -200,7 +219,7 @@ async def test_bad_files_cost_themselves_alone(mappers: _Mappers) -> None:
 async def test_too_large_files_are_not_even_read(mappers: _Mappers) -> None:
     """A file over the limit, and one in no known language, are never fetched."""
     tree = _Tree({"large.py": b"x = 1\n" * 50_000, "data.bin": b"1" * 10})
-    await mappers.start().map(tree, max_tokens=100)
+    await (await mappers.start()).map(tree, max_tokens=100)
     assert tree.read == []
 
 
@@ -215,7 +234,7 @@ async def test_focus_and_mentions_steer(mappers: _Mappers) -> None:
             for i in range(5)
         },
     }
-    mapper = mappers.start()
+    mapper = await mappers.start()
     budget = 14
 
     async def first_path(**steer: Any) -> str:
@@ -231,27 +250,27 @@ async def test_unknown_focus_paths_are_refused(mappers: _Mappers) -> None:
     """A focus path that is no file is named as the field that it is."""
     focus = ["shop/web.py", "shop/none.py", "../etc/passwd", "README.md"]
     with pytest.raises(FocusPathUnknown) as caught:
-        await mappers.start().map(_Tree(_SHOP), max_tokens=100, focus_paths=focus)
+        await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100, focus_paths=focus)
     fields = [violation.field for violation in caught.value.field_violations]
     assert fields == ["focus_paths[1]", "focus_paths[2]"]
 
 
 async def test_empty_tree(mappers: _Mappers) -> None:
     """A snapshot without files has an empty map, and nothing is missing from it."""
-    drawn = await mappers.start().map(_Tree({}), max_tokens=100)
+    drawn = await (await mappers.start()).map(_Tree({}), max_tokens=100)
     assert (drawn.text, drawn.token_count, drawn.truncated) == ("", 0, False)
 
 
 async def test_a_tree_without_code_is_a_list_of_paths(mappers: _Mappers) -> None:
     """When nothing is in a known language, the map names the files."""
     tree = _Tree({"notes/b.txt": b"b", "a.txt": b"a"})
-    drawn = await mappers.start().map(tree, max_tokens=100)
+    drawn = await (await mappers.start()).map(tree, max_tokens=100)
     assert drawn.text == "a.txt\nnotes/b.txt"
 
 
 async def test_many_callers_parse_once(mappers: _Mappers) -> None:
     """Of callers who ask for the same snapshot at once, one does the work for all."""
-    mapper = mappers.start()
+    mapper = await mappers.start()
     trees = [_Tree(_SHOP) for _ in range(5)]
     drawn = await asyncio.gather(*(mapper.map(tree, max_tokens=100) for tree in trees))
     assert sum(each.stats.parsed_file_count for each in drawn) == 3
@@ -260,7 +279,7 @@ async def test_many_callers_parse_once(mappers: _Mappers) -> None:
 
 async def test_a_caller_who_leaves_does_not_stop_the_next(mappers: _Mappers) -> None:
     """When the caller who parses gives up, the next one in line goes on."""
-    mapper = mappers.start()
+    mapper = await mappers.start()
     first = asyncio.create_task(mapper.map(_Tree(_SHOP), max_tokens=100))
     second = asyncio.create_task(mapper.map(_Tree(_SHOP), max_tokens=100))
     await asyncio.sleep(0)
@@ -270,13 +289,12 @@ async def test_a_caller_who_leaves_does_not_stop_the_next(mappers: _Mappers) -> 
 
 async def test_kept_indexes_are_bounded(mappers: _Mappers) -> None:
     """Snapshots that were not asked for lately are read from the cache again."""
-    mapper = mappers.start(kept_files=5)
+    mapper = await mappers.start(kept_files=5)
     other = {"other.py": b"def other_thing(): pass\n", **_SHOP}
     await mapper.map(_Tree(_SHOP), max_tokens=100)
     await mapper.map(_Tree(other), max_tokens=100)
     drawn = await mapper.map(_Tree(_SHOP), max_tokens=100)
     assert drawn.stats.parsed_file_count == 0
-    mapper.close()
 
 
 async def test_a_failing_read_fails_the_map(mappers: _Mappers) -> None:
@@ -288,7 +306,7 @@ async def test_a_failing_read_fails_the_map(mappers: _Mappers) -> None:
                 yield pair
             raise ConnectionResetError("gone")
 
-    mapper = mappers.start()
+    mapper = await mappers.start()
     with pytest.raises(ConnectionResetError):
         await mapper.map(Failing(_SHOP), max_tokens=100)
     assert (await mapper.map(_Tree(_SHOP), max_tokens=100)).text

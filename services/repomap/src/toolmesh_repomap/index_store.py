@@ -1,0 +1,163 @@
+"""Keeps indexes on disk: one file of arrays a snapshot, which a restart finds again.
+
+What the graph and the ranking are made of is kept, and not those themselves: making them takes less
+time than reading them would save. Every file can be lost or made again; one that is damaged is
+removed, and one of another version is not looked at.
+"""
+
+import contextlib
+import hashlib
+import os
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import structlog
+
+from toolmesh_outlines.languages import LANGUAGES
+from toolmesh_outlines.outline import EXTRACTOR_VERSION
+from toolmesh_repomap.corpus import KINDS, Columns, Corpus
+from toolmesh_repomap.import_links import ImportLinks
+from toolmesh_repomap.indexing import SnapshotIndex, index_of
+from toolmesh_repomap.string_table import Ints, StringTable
+
+_log = structlog.get_logger(__name__)
+
+# A change of what the columns mean: count this up, and what is on disk is not used any more.
+_FORMAT = 1
+_DIGEST_BYTES = 32
+_TABLES = ("symbols", "import_paths", "words")
+_ARRAYS = ("sizes", "languages", "roles", "symbol_form", "symbol_word_first", "symbol_word")
+_DAMAGE = (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile)
+
+
+class IndexStore:
+    """Indexes in a folder, bounded in size; the longest unused go first. All methods block."""
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._suffix = f".{_version()}.npz"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # What is no index of this version was left by another one, or by a write that was cut off.
+        for path in self._folder.iterdir():
+            if not path.name.endswith(self._suffix):
+                path.unlink(missing_ok=True)
+
+    def snapshots(self) -> list[str]:
+        """Return the snapshots whose indexes are here."""
+        return [path.name.removesuffix(self._suffix) for path in self._paths()]
+
+    def file_keys(self, snapshot: str) -> Ints:
+        """Return the `file_keys` of an index that is here; none when it is not, or damaged."""
+        keys = self._read(snapshot, lambda arrays: arrays["file_keys"])
+        return np.zeros(0, dtype=np.uint64) if keys is None else keys
+
+    def load(self, snapshot: str) -> SnapshotIndex | None:
+        """Return the index of a snapshot; None when it is not here, or damaged."""
+        index = self._read(snapshot, _index)
+        if index is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._path(snapshot))
+        return index
+
+    def save(self, snapshot: str, index: SnapshotIndex) -> None:
+        """Keep an index; a disk that is full or fails is logged."""
+        path = self._path(snapshot)
+        unfinished = path.with_name(f"{snapshot}.{os.getpid()}.part")
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, **_arrays(index))
+            unfinished.replace(path)
+            self._evict()
+        except OSError as error:
+            _log.warning("repomap.index_not_kept", path=str(path), error=str(error))
+            unfinished.unlink(missing_ok=True)
+
+    def _read(self, snapshot: str, take: Any) -> Any:
+        path = self._path(snapshot)
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return take(arrays)
+        except FileNotFoundError:
+            return None
+        except _DAMAGE as error:
+            _log.warning("repomap.index_damaged", path=str(path), error=str(error))
+            path.unlink(missing_ok=True)
+            return None
+
+    def _path(self, snapshot: str) -> Path:
+        return self._folder / f"{snapshot}{self._suffix}"
+
+    def _paths(self) -> list[Path]:
+        return list(self._folder.glob(f"*{self._suffix}"))
+
+    def _evict(self) -> None:
+        stats = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self._paths())
+        used = sum(size for _, size, _ in stats)
+        for _, size, path in stats[:-1]:
+            if used <= self._max_bytes:
+                break
+            path.unlink(missing_ok=True)
+            used -= size
+
+
+def _version() -> str:
+    """Return what changes when the arrays would mean something else."""
+    languages = [(language.name, language.family) for language in LANGUAGES]
+    text = repr((_FORMAT, EXTRACTOR_VERSION, KINDS, languages))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _arrays(index: SnapshotIndex) -> dict[str, Any]:
+    corpus = index.corpus
+    arrays: dict[str, Any] = {
+        "file_keys": index.file_keys,
+        "paths": _bytes(msgspec.msgpack.encode(corpus.paths)),
+        "skipped": _bytes(msgspec.msgpack.encode(corpus.skipped)),
+        "digests": _bytes(b"".join(corpus.digests)),
+    }
+    arrays |= {
+        f"columns.{each.name}": getattr(corpus.columns, each.name) for each in fields(Columns)
+    }
+    arrays |= {name: getattr(corpus, name) for name in _ARRAYS}
+    arrays |= {
+        f"links.{each.name}": getattr(index.links, each.name) for each in fields(ImportLinks)
+    }
+    for name in _TABLES:
+        table: StringTable = getattr(corpus, name)
+        arrays |= {
+            f"{name}.data": _bytes(table.data),
+            f"{name}.offsets": table.offsets,
+            f"{name}.order": table.order,
+        }
+    return arrays
+
+
+def _index(arrays: Any) -> SnapshotIndex:
+    tables = {
+        name: StringTable(
+            arrays[f"{name}.data"].tobytes(), arrays[f"{name}.offsets"], arrays[f"{name}.order"]
+        )
+        for name in _TABLES
+    }
+    digests = arrays["digests"].tobytes()
+    corpus = Corpus(
+        paths=msgspec.msgpack.decode(arrays["paths"].tobytes(), type=tuple[str, ...]),
+        digests=tuple(
+            digests[at : at + _DIGEST_BYTES] for at in range(0, len(digests), _DIGEST_BYTES)
+        ),
+        skipped=msgspec.msgpack.decode(arrays["skipped"].tobytes(), type=dict[int, str]),
+        columns=Columns(**{each.name: arrays[f"columns.{each.name}"] for each in fields(Columns)}),
+        **{name: arrays[name] for name in _ARRAYS},
+        **tables,
+    )
+    links = ImportLinks(*(arrays[f"links.{each.name}"] for each in fields(ImportLinks)))
+    return index_of(corpus, links)
+
+
+def _bytes(data: bytes) -> Any:
+    return np.frombuffer(data, dtype=np.uint8)
