@@ -10,7 +10,7 @@ import httpx
 from google.protobuf.json_format import MessageToDict
 
 from evals.processes import BenchmarkError
-from evals.repomap.mesh import MAP_SECONDS, open_mesh
+from evals.repomap.mesh import ask, open_mesh
 from evals.repomap.speed import MAX_TOKENS, Question, draw_questions, find_names, request_for
 from toolmesh.repomap.v1 import repomap_service_pb2 as pb
 from toolmesh_serving.tokens import count_tokens
@@ -19,6 +19,7 @@ _WARM_UP = 20
 _SMALLEST_BUDGET, _LARGEST_BUDGET = 1, 32_768
 _MOST_NAMES, _MOST_FOCUS_PATHS = 50, 5
 _SEED = 13
+_HTTP_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,17 @@ async def measure_at_the_gateway(
             return request_for(question, workspace=workspace, max_tokens=MAX_TOKENS)
 
         for question in questions[:_WARM_UP]:
-            await mesh.gateway_maps.Map(request(question), timeout=MAP_SECONDS)
+            await ask(mesh.gateway_maps, request(question))
         grpc: list[float] = []
         for question in questions[_WARM_UP:][:calls]:
             begun = time.perf_counter()
-            await mesh.gateway_maps.Map(request(question), timeout=MAP_SECONDS)
+            await ask(mesh.gateway_maps, request(question))
             grpc.append(time.perf_counter() - begun)
         requests = [request(question) for question in questions[_WARM_UP + calls :]]
         http = await _by_http(f"http://127.0.0.1:{mesh.port}", await mesh.token(), requests)
         kept = 0
         for wish in _random_requests(workspace, paths, questions, budgets):
-            answer = await mesh.gateway_maps.Map(wish, timeout=MAP_SECONDS)
+            answer = await ask(mesh.gateway_maps, wish)
             kept += count_tokens(answer.map) == answer.token_count <= wish.max_tokens
     return AtTheGateway(len(paths), tuple(grpc), tuple(http), kept, budgets)
 
@@ -73,7 +74,7 @@ async def measure_at_the_gateway(
 async def _by_http(url: str, token: str, requests: Sequence[pb.MapRequest]) -> list[float]:
     seconds: list[float] = []
     headers = {"authorization": f"Bearer {token}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=MAP_SECONDS) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_HTTP_SECONDS) as client:
         for request in requests:
             body = MessageToDict(request)
             begun = time.perf_counter()

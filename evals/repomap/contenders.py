@@ -32,7 +32,7 @@ async def our_maps(mesh: Mesh, prepared: Prepared) -> Maps:
     for task in prepared.tasks:
         for budget in BUDGETS:
             request = _request(task, workspace=workspace, max_tokens=budget)
-            maps[task.id, budget] = await ask(mesh.maps, request)
+            maps[task.id, budget] = (await ask(mesh.maps, request)).map
     return maps
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from evals.repomap.aider_peer import open_aider
 from evals.repomap.inputs import Input
 from evals.repomap.memory import watched
-from evals.repomap.mesh import MAP_SECONDS, open_mesh
+from evals.repomap.mesh import ask, open_mesh
 from evals.repomap.source_text import defined_name, is_definition, language_of
 from toolmesh.repomap.v1 import repomap_service_pb2 as pb
 
@@ -165,7 +165,7 @@ async def _measure_ours(
 
         async def draw(question: Question) -> None:
             request = request_for(question, workspace=workspace, max_tokens=MAX_TOKENS)
-            answer = await mesh.maps.Map(request, timeout=MAP_SECONDS)
+            answer = await ask(mesh.maps, request)
             tokens.append(answer.token_count)
 
         with watched(mesh.repomap_pid) as peak:
