@@ -28,6 +28,7 @@ HEALTH_FILTERS = {
 API_KEY_FILTERS = ("toolmesh.limit_key_checks", "envoy.filters.http.ext_authz")
 BROWSER_TOKEN_FILTERS = ("toolmesh.browser_token",)
 MCP_FILTERS = (
+    "toolmesh.mcp_depth",
     "toolmesh.mcp_structured",
     "envoy.filters.http.set_metadata",
     "envoy.filters.http.mcp_json_rest_bridge",

@@ -124,3 +124,13 @@ def test_credentials_go_no_further(mesh: Any, http: httpx.Client) -> None:
     received = "\n".join(answer.json()["headers"])
     assert "abc" not in received
     assert "cookie" not in received
+
+
+@pytest.mark.parametrize(
+    "cookie", ["toolmesh_token=x", "theme=dark; toolmesh_token=x", "a_toolmesh_token=x"]
+)
+async def test_a_cookie_does_not_lead_a_call_astray(mesh: Any, door: Any, cookie: str) -> None:
+    """A browser sends its cookies with calls that bring a token in its place; those count."""
+    outcome = await door(mesh.token("echo:use"), {"wantHeaders": True}, {"cookie": cookie})
+    assert outcome.code == 0
+    assert not [h for h in outcome.answer["headers"] if h.startswith("cookie")]

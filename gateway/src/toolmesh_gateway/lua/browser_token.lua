@@ -1,5 +1,5 @@
 -- Moves a token from the query (`access_token`) or a cookie (`toolmesh_token`) into the
--- authorization header, and takes it out of where it was so that it goes no further.
+-- authorization header, and takes it out of where it was so that it goes no further. No cookie does.
 function envoy_on_request(handle)
   local headers = handle:headers()
   local path = headers:get(":path")
@@ -17,15 +17,15 @@ function envoy_on_request(handle)
   end
   local cookies = headers:get("cookie")
   if cookies ~= nil then
-    local kept = {}
     for pair in cookies:gmatch("[^;%s]+") do
-      local value = pair:match("^toolmesh_token=(.*)$")
-      if value ~= nil then token = token or value else kept[#kept + 1] = pair end
+      token = token or pair:match("^toolmesh_token=(.*)$")
     end
-    if #kept > 0 then headers:replace("cookie", table.concat(kept, "; ")) else headers:remove("cookie") end
+    headers:remove("cookie")
   end
   if token ~= nil and headers:get(":method") == "GET" and headers:get("authorization") == nil
     and headers:get("x-api-key") == nil then
     headers:replace("authorization", "Bearer " .. token)
   end
+  -- The route on arrival was that for requests with a token elsewhere.
+  handle:clearRouteCache()
 end
