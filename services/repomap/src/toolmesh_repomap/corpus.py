@@ -101,6 +101,20 @@ class Corpus:
         span = self.columns.signatures[first.item(definition) : first.item(definition + 1)]
         return span.tobytes().decode()
 
+    def row_of(self, definition: int) -> int:
+        """Return the row of a definition."""
+        return int(self.columns.definition_first.searchsorted(definition, side="right")) - 1
+
+    def around(self, definition: int) -> list[int]:
+        """Return the definitions that one stands in, the innermost first."""
+        first = self.columns.definition_first.item(self.row_of(definition))
+        outer: list[int] = []
+        parent = self.columns.definition_parent.item(definition)
+        while parent >= 0:
+            outer.append(first + parent)
+            parent = self.columns.definition_parent.item(first + parent)
+        return outer
+
     def definition_rows(self, definitions: Ints) -> Ints:
         """Return the row of each definition."""
         return np.searchsorted(self.columns.definition_first, definitions, side="right") - 1

@@ -32,6 +32,14 @@ class SkippedFile:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FileLinks:
+    """How many files each row leans on, and how many lean on it."""
+
+    used_by: Ints
+    uses: Ints
+
+
 @dataclass(frozen=True, eq=False)
 class SnapshotIndex:
     """All that questions about a snapshot are answered from; corpus.py tells how to look things up.
@@ -49,6 +57,26 @@ class SnapshotIndex:
     def file_keys(self) -> Ints:
         """What `keys_of` gives for the snapshot."""
         return _keys(zip(self.corpus.paths, self.corpus.digests, strict=True))
+
+    @cached_property
+    def file_links(self) -> FileLinks:
+        """Which file leans on which."""
+        graph, row_count = self.graph, self.corpus.file_count
+        sources = np.repeat(np.arange(row_count), np.diff(graph.edge_first))
+        pairs = np.unique(sources * row_count + graph.place_rows[graph.edge_places])
+        return FileLinks(
+            used_by=np.bincount(pairs % max(row_count, 1), minlength=row_count),
+            uses=np.bincount(pairs // max(row_count, 1), minlength=row_count),
+        )
+
+    @cached_property
+    def place_users(self) -> Ints:
+        """How many other files use each place."""
+        graph, place_count = self.graph, max(len(self.graph.place_rows), 1)
+        sources = np.repeat(np.arange(self.corpus.file_count), np.diff(graph.edge_first))
+        # A name that a file uses both as a member and alone has two edges.
+        pairs = np.unique(sources * place_count + graph.edge_places)
+        return np.bincount(pairs % place_count, minlength=place_count)
 
     @property
     def skipped(self) -> tuple[SkippedFile, ...]:

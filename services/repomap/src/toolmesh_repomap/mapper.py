@@ -13,6 +13,7 @@ from toolmesh_repomap.index_keeper import IndexKeeper
 from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
 from toolmesh_repomap.selection import CountTokens, Selection, select
 from toolmesh_repomap.steering import steer
+from toolmesh_repomap.structured_layout import MapFile, StructuredLayout
 from toolmesh_repomap.text_layout import TextLayout
 
 
@@ -31,12 +32,15 @@ class MapStats:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryMap:
-    """A map with what was left out and what it cost."""
+    """A map with what was left out and what it cost; it is in `text` or, structured, in `files`."""
 
     text: str
+    files: tuple[MapFile, ...]
     token_count: int
     truncated: bool
     shown_file_count: int
+    left_out_file_count: int
+    left_out_definition_count: int
     snapshot: str
     skipped: tuple[SkippedFile, ...]
     stats: MapStats
@@ -57,6 +61,7 @@ class RepositoryMapper:
         focus_paths: Sequence[str] = (),
         mentioned_names: Sequence[str] = (),
         question: str = "",
+        structured: bool = False,
     ) -> RepositoryMap:
         """Return a map of the snapshot of at most `max_tokens` tokens.
 
@@ -70,14 +75,20 @@ class RepositoryMapper:
         index, parsed_file_count = await self._keeper.index(snapshot)
         indexed = time.monotonic()
         focus = _focus_rows(index, snapshot, focus_paths)
-        selection = await asyncio.to_thread(
-            self._draw, index, max_tokens, focus, mentioned_names, question
+        drawn = await asyncio.to_thread(
+            self._draw,
+            index,
+            _Request(max_tokens, focus, mentioned_names, question, structured),
         )
+        shown = drawn.selection.shown
         return RepositoryMap(
-            text=selection.text,
-            token_count=selection.token_count,
-            truncated=selection.shown.truncated,
-            shown_file_count=selection.shown.file_count,
+            text="" if structured else drawn.selection.text,
+            files=drawn.files,
+            token_count=drawn.selection.token_count,
+            truncated=shown.truncated,
+            shown_file_count=shown.file_count,
+            left_out_file_count=shown.left_out_files,
+            left_out_definition_count=shown.left_out_definitions,
             snapshot=snapshot.digest,
             skipped=index.skipped,
             stats=MapStats(
@@ -91,29 +102,41 @@ class RepositoryMapper:
             ),
         )
 
-    def _draw(
-        self,
-        index: SnapshotIndex,
-        max_tokens: int,
-        focus: Sequence[int],
-        mentioned_names: Sequence[str],
-        question: str,
-    ) -> Selection:
+    def _draw(self, index: SnapshotIndex, request: "_Request") -> "_Drawn":
         steering = steer(
             index.corpus,
             index.graph,
-            index.matcher if question else None,
-            focus=focus,
-            mentioned=mentioned_names,
-            question=question,
+            index.matcher if request.question else None,
+            focus=request.focus,
+            mentioned=request.mentioned_names,
+            question=request.question,
         )
-        return select(
+        ranking = index.ranker.rank(steering)
+        structured = StructuredLayout(index, ranking)
+        selection = select(
             index.corpus,
-            index.ranker.rank(steering),
-            TextLayout(index.corpus),
-            max_tokens=max_tokens,
+            ranking,
+            structured if request.structured else TextLayout(index.corpus),
+            max_tokens=request.max_tokens,
             count_tokens=self._count_tokens,
         )
+        files = structured.files(selection.shown) if request.structured else ()
+        return _Drawn(selection, tuple(files))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    max_tokens: int
+    focus: Sequence[int]
+    mentioned_names: Sequence[str]
+    question: str
+    structured: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    selection: Selection
+    files: tuple[MapFile, ...]
 
 
 def _focus_rows(index: SnapshotIndex, snapshot: Snapshot, paths: Sequence[str]) -> list[int]:

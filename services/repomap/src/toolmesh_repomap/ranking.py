@@ -113,7 +113,9 @@ class Ranker:
         if steering is not None:
             definitions += steering.definition_scores
             files += steering.file_scores
-        return Ranking(files=files, definitions=definitions)
+        # Sums depend a little on the order of symbols, which is not the same in every index of a
+        # snapshot: with fewer digits, what is equal stays equal.
+        return Ranking(files=files.astype(np.float32), definitions=definitions.astype(np.float32))
 
     def _flows_of_all(self, edge_rows: Ints) -> Floats:
         passed = self._ranks / self._outflow

@@ -173,7 +173,7 @@ class _Choice:
         rows = sorted(self._by_row, key=lambda row: (-scores[row], row))
         shown_count = sum(map(len, self._by_row.values()))
         shown_count += sum(
-            twin in self._by_row.get(self._row(twin), ()) for twin in self._twins.values()
+            twin in self._by_row.get(self.corpus.row_of(twin), ()) for twin in self._twins.values()
         )
         return Shown(
             definitions={row: sorted(self._by_row[row]) for row in rows},
@@ -186,7 +186,7 @@ class _Choice:
     def _fill_definitions(self, budget: int) -> int:
         misfits, self._misfits = self._misfits, []
         for definition in chain(misfits, self._candidates):
-            row = self._row(definition)
+            row = self.corpus.row_of(definition)
             if self._is_shown(row, definition):
                 continue
             cost = self._cost(row, definition)
@@ -207,32 +207,19 @@ class _Choice:
                 break
             self._others.append(row)
 
-    def _row(self, definition: int) -> int:
-        first = self.corpus.columns.definition_first
-        return int(first.searchsorted(definition, side="right")) - 1
-
-    def _with_parents(self, row: int, definition: int) -> list[int]:
-        first = self.corpus.columns.definition_first.item(row)
-        lines: list[int] = []
-        while definition >= first:
-            lines.append(definition)
-            parent = self.corpus.columns.definition_parent.item(definition)
-            definition = first + parent if parent >= 0 else -1
-        return lines
-
     def _cost(self, row: int, definition: int) -> int:
         shown = self._by_row.get(row, ())
         pieces = [] if row in self._by_row else [self.layout.header(row)]
         pieces += [
             self.layout.line(each)
-            for each in self._with_parents(row, definition)
+            for each in (definition, *self.corpus.around(definition))
             if each not in shown
         ]
         return sum(self.count_tokens(piece + "\n") for piece in pieces)
 
     def _show(self, definition: int) -> None:
-        row = self._row(definition)
-        self._by_row.setdefault(row, set()).update(self._with_parents(row, definition))
+        row = self.corpus.row_of(definition)
+        self._by_row.setdefault(row, set()).update((definition, *self.corpus.around(definition)))
 
     def _is_shown(self, row: int, definition: int) -> bool:
         shown = self._by_row.get(row)

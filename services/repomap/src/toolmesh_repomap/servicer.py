@@ -4,6 +4,7 @@ from typing import Any
 
 from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2, repomap_service_pb2_grpc
 from toolmesh_repomap.mapper import MapStats, RepositoryMap, RepositoryMapper
+from toolmesh_repomap.structured_layout import MapFile
 from toolmesh_repomap.workspace_client import SnapshotOpener
 
 _DEFAULT_TOKENS = 4096
@@ -28,6 +29,7 @@ class RepomapServicer(repomap_service_pb2_grpc.RepomapServiceServicer):
             focus_paths=request.focus_paths,
             mentioned_names=request.mentioned_names,
             question=request.question,
+            structured=request.view == repomap_pb2.MAP_VIEW_STRUCTURED,
         )
         return _response(drawn)
 
@@ -45,6 +47,33 @@ def _response(drawn: RepositoryMap) -> repomap_service_pb2.MapResponse:
         ],
         skipped_file_count=len(drawn.skipped),
         stats=_stats(drawn.stats),
+        files=map(_file, drawn.files),
+        left_out_file_count=drawn.left_out_file_count,
+        left_out_definition_count=drawn.left_out_definition_count,
+    )
+
+
+def _file(file: MapFile) -> repomap_pb2.MapFile:
+    return repomap_pb2.MapFile(
+        path=file.path,
+        language=file.language,
+        role=repomap_pb2.FileRole.Value(file.role),
+        rank=file.rank,
+        used_by_file_count=file.used_by_file_count,
+        uses_file_count=file.uses_file_count,
+        symbols=[
+            repomap_pb2.MapSymbol(
+                name=symbol.name,
+                kind=symbol.kind,
+                container=symbol.container,
+                signature=symbol.signature,
+                start_line=symbol.start_line,
+                end_line=symbol.end_line,
+                rank=symbol.rank,
+                used_by_file_count=symbol.used_by_file_count,
+            )
+            for symbol in file.symbols
+        ],
     )
 
 

@@ -18,17 +18,12 @@ class TextLayout:
 
     def line(self, definition: int) -> str:
         """Return the line of a definition."""
-        columns = self._corpus.columns
-        row = int(columns.definition_first.searchsorted(definition, side="right")) - 1
-        first, stop = columns.definition_first.item(row), columns.definition_first.item(row + 1)
-        width = len(str(columns.definition_line.item(stop - 1)))
-        depth = 0
-        parent = columns.definition_parent.item(definition)
-        while parent >= 0:
-            depth += 1
-            parent = columns.definition_parent.item(first + parent)
-        signature = self._corpus.signature(definition)
-        return f"{columns.definition_line.item(definition):>{width}} {_INDENT * depth}{signature}"
+        corpus, columns = self._corpus, self._corpus.columns
+        last = columns.definition_first.item(corpus.row_of(definition) + 1) - 1
+        width = len(str(columns.definition_line.item(last)))
+        indent = _INDENT * len(corpus.around(definition))
+        line = columns.definition_line.item(definition)
+        return f"{line:>{width}} {indent}{corpus.signature(definition)}"
 
     def other(self, row: int) -> str:
         """Return the path."""

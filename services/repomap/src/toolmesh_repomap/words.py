@@ -10,20 +10,26 @@ import re
 from functools import lru_cache
 
 _MOST_WORD_CHARACTERS = 40
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+_RUN = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _COMPOUND = re.compile(r"[A-Za-z0-9]_[A-Za-z0-9]|[a-z0-9][A-Z]")
 _FEWEST_STEM_CHARACTERS = 4
 # Longest first. What is left is a stem only when it is long enough.
 _ENDINGS = (
-    "ization", "ations", "ation", "ators", "ator", "ments", "ment", "ings", "ities", "ility",
-    "izer", "ions", "able", "ion", "ing", "ers", "ors", "ity", "ies", "ed", "er", "or", "es",
-    "ly", "s", "e", "y",
+    "ization", "ations", "ation", "ators", "ating", "ator", "ated", "ates", "ments", "ities",
+    "ility", "ment", "ings", "izer", "ions", "able", "ate", "ion", "ing", "ers", "ors", "ity",
+    "ies", "ed", "er", "or", "es", "ly", "s", "e", "y",
 )  # fmt: skip
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text in order, each cut down to its stem."""
-    return [_stem(word) for word in _WORD.findall(text) if len(word) <= _MOST_WORD_CHARACTERS]
+    return [
+        _stem(word)
+        for run in _RUN.findall(text)
+        for word in (_WORD.findall(run) if run.isascii() else (run,))
+        if len(word) <= _MOST_WORD_CHARACTERS
+    ]
 
 
 def form_weight(name: str) -> float:

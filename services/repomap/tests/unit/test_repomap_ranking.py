@@ -191,6 +191,41 @@ def test_mentions_raise_definitions_and_what_they_use(scores_of: Scores) -> None
     assert ordered == ["rare.py:save_report", "cells.py:format_cell", "hub.py:load_config"]
 
 
+def test_a_question_raises_what_it_is_about(scores_of: Scores) -> None:
+    """Words of names and paths lead there, whatever their endings; who has all comes first."""
+    files = [
+        _file("hub.py", "load_config"),
+        _file("auth/checks.py", "validate_token refresh"),
+        _file("auth/tokens.py", "make_token"),
+        *(_file(f"user{i}.py", "", "load_config") for i in range(5)),
+    ]
+    scores = scores_of(files, question="Where are tokens validated?")
+    ordered = sorted(scores, key=lambda name: -scores[name])
+    assert ordered[:2] == ["auth/checks.py:validate_token", "auth/tokens.py:make_token"]
+
+
+@pytest.mark.parametrize(
+    "question", ["", "where is it?", "???", "nothing known here", "the " * 2500]
+)
+def test_a_question_about_nothing_changes_nothing(scores_of: Scores, question: str) -> None:
+    """Only stop words, unknown words or no words at all give the map that no question gives."""
+    files = [_file("a.py", "first_thing", "second_thing"), _file("b.py", "second_thing")]
+    assert scores_of(files, question=question) == scores_of(files)
+
+
+def test_a_question_about_tests_finds_tests(scores_of: Scores) -> None:
+    """Tests stand behind the code, unless the question asks for them."""
+    files = [
+        _file("shop/basket.py", "make_basket"),
+        _file("tests/test_basket.py", "test_make_basket", "make_basket"),
+    ]
+    code, test = "shop/basket.py:make_basket", "tests/test_basket.py:test_make_basket"
+    plain = scores_of(files, question="baskets")
+    asked = scores_of(files, question="which tests cover baskets")
+    assert plain[code] > plain[test] > 0
+    assert asked[test] / asked[code] > plain[test] / plain[code]
+
+
 def test_private_and_short_names_weigh_less(scores_of: Scores) -> None:
     """The form of a name says how telling its use is."""
     files = [
