@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from toolmesh_outlines.languages import LANGUAGES
+from toolmesh_outlines.languages import LANGUAGES, language_named
 from toolmesh_outlines.outline import Kind
 from toolmesh_repomap.string_table import Ints, StringTable
 
@@ -86,10 +86,17 @@ class Corpus:
         """How many rows there are."""
         return len(self.paths)
 
-    def symbols_named(self, name: str) -> list[int]:
-        """Return the symbols of a name, one for each family of languages that has it."""
-        found = (self.symbols.find(mark + name) for mark in _family_marks().values())
+    def symbols_named(self, *names: str) -> list[int]:
+        """Return the symbols of names: of each, one for each family of languages that has it."""
+        marks = self._marks()
+        found = (self.symbols.find(mark + name) for name in names for mark in marks)
         return [symbol for symbol in found if symbol >= 0]
+
+    def _marks(self) -> list[str]:
+        """Return what stands before the names of the families of languages that there are."""
+        numbers = np.flatnonzero(np.bincount(self.languages)).tolist()
+        families = {language_named(language_name(number)).family for number in numbers if number}
+        return sorted(_family_marks()[family] for family in families)
 
     def name(self, symbol: int) -> str:
         """Return the name of a symbol."""

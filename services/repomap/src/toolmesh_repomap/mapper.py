@@ -11,7 +11,7 @@ from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.errors import FocusPathUnknown
 from toolmesh_repomap.index_keeper import IndexKeeper
 from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
-from toolmesh_repomap.selection import CountTokens, Selection, select
+from toolmesh_repomap.selection import CountTokens, Selection, TokenCounter, select
 from toolmesh_repomap.steering import steer
 from toolmesh_repomap.structured_layout import MapFile, StructuredLayout
 from toolmesh_repomap.text_layout import TextLayout
@@ -51,7 +51,7 @@ class RepositoryMapper:
 
     def __init__(self, keeper: IndexKeeper, *, count_tokens: CountTokens) -> None:
         self._keeper = keeper
-        self._count_tokens = count_tokens
+        self._counter = TokenCounter(count_tokens)
 
     async def map(
         self,
@@ -118,7 +118,7 @@ class RepositoryMapper:
             ranking,
             structured if request.structured else TextLayout(index.corpus),
             max_tokens=request.max_tokens,
-            count_tokens=self._count_tokens,
+            counter=self._counter,
         )
         files = structured.files(selection.shown) if request.structured else ()
         return _Drawn(selection, tuple(files))

@@ -6,8 +6,9 @@ piece by piece; since tokens can span pieces, the whole is then counted as it is
 is too much is taken off again: the budget is kept exactly.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import Protocol
 
@@ -20,9 +21,14 @@ from toolmesh_repomap.string_table import Ints
 
 CountTokens = Callable[[str], int]
 
+# A line of a map has some 100 bytes.
+_KNOWN_PIECES = 20_000
+_MOST_KNOWN_CHARACTERS = 400
 # A budget that is nearly full still takes short lines: how many that are too long to pass over.
 _MOST_MISFITS = 16
 _ROUNDS = 3
+# A smaller part of the budget than one in so many is left empty.
+_LEAST_ROOM = 200
 # So many candidates are sorted first; few maps need more.
 _FIRST_CANDIDATES = 4096
 # The n-th definition of a file counts as 1 / (1 + n * this): after the first few, those of other
@@ -56,6 +62,19 @@ class Shown:
     def truncated(self) -> bool:
         """Whether anything is left out."""
         return bool(self.left_out_files or self.left_out_definitions)
+
+
+class TokenCounter:
+    """Counts tokens; it knows the counts of lines that it saw lately."""
+
+    def __init__(self, count_tokens: CountTokens) -> None:
+        self.whole = count_tokens
+        """Counts the tokens of a long text."""
+        self._piece = lru_cache(maxsize=_KNOWN_PIECES)(count_tokens)
+
+    def piece(self, text: str) -> int:
+        """Return how many tokens a line has."""
+        return self._piece(text) if len(text) < _MOST_KNOWN_CHARACTERS else self.whole(text)
 
 
 class Layout(Protocol):
@@ -93,19 +112,19 @@ def select(
     layout: Layout,
     *,
     max_tokens: int,
-    count_tokens: CountTokens,
+    counter: TokenCounter,
 ) -> Selection:
-    """Return what a map of at most `max_tokens`, as `count_tokens` counts them, shows.
+    """Return what a map of at most `max_tokens`, as `counter` counts them, shows.
 
     If budget is left when all definitions are shown, the paths of files without any follow. Nothing
     fits into a budget that is smaller than a path and a line, and then the text is empty.
     """
-    choice = _Choice(corpus, ranking, layout, count_tokens, max_tokens >= _LEAST_FOR_NOTE)
+    choice = _Choice(corpus, ranking, layout, counter, max_tokens >= _LEAST_FOR_NOTE)
     selection = choice.written()
     room = max_tokens - (_NOTE_TOKENS if choice.has_note else 0)
     for _ in range(_ROUNDS):
         # Pieces are counted a little too high, so there is room for more after the first round.
-        if not choice.fill(room):
+        if room * _LEAST_ROOM < max_tokens or not choice.fill(room):
             break
         selection = choice.written()
         room = max_tokens - selection.token_count
@@ -125,7 +144,7 @@ class _Choice:
     corpus: Corpus
     ranking: Ranking
     layout: Layout
-    count_tokens: CountTokens
+    counter: TokenCounter
     has_note: bool
     _chosen: list[int] = field(default_factory=list[int])
     _others: list[int] = field(default_factory=list[int])
@@ -138,7 +157,7 @@ class _Choice:
 
     def __post_init__(self) -> None:
         self._candidates = _candidates(self.corpus, self.ranking)
-        self._paths = iter(_rows_without_definitions(self.corpus, self.ranking))
+        self._paths = _rows_without_definitions(self.corpus, self.ranking)
 
     def fill(self, budget: int) -> bool:
         """Show what fits into `budget` tokens; False when that is nothing."""
@@ -165,7 +184,7 @@ class _Choice:
         """Return what is chosen, as it is written."""
         shown = self.shown()
         text = self.layout.whole(shown)
-        return Selection(shown, text, self.count_tokens(text))
+        return Selection(shown, text, self.counter.whole(text))
 
     def shown(self) -> Shown:
         """Return what is chosen."""
@@ -202,7 +221,7 @@ class _Choice:
 
     def _fill_paths(self, budget: int) -> None:
         for row in self._paths:
-            budget -= self.count_tokens(self.layout.other(row) + "\n")
+            budget -= self.counter.piece(self.layout.other(row) + "\n")
             if budget < 0:
                 break
             self._others.append(row)
@@ -215,7 +234,7 @@ class _Choice:
             for each in (definition, *self.corpus.around(definition))
             if each not in shown
         ]
-        return sum(self.count_tokens(piece + "\n") for piece in pieces)
+        return sum(self.counter.piece(piece + "\n") for piece in pieces)
 
     def _show(self, definition: int) -> None:
         row = self.corpus.row_of(definition)
@@ -265,10 +284,10 @@ def _spread(corpus: Corpus, scores: Floats, definitions: Ints) -> list[int]:
     return definitions[np.argsort(-spread, kind="stable")].tolist()
 
 
-def _rows_without_definitions(corpus: Corpus, ranking: Ranking) -> Sequence[int]:
-    """Return the files that define nothing, by rank and then those near the root first."""
+def _rows_without_definitions(corpus: Corpus, ranking: Ranking) -> Iterator[int]:
+    """Yield the files that define nothing, by rank and then those near the root first."""
     rows = np.flatnonzero(np.diff(corpus.columns.definition_first) == 0).tolist()
     scores = ranking.files
-    return sorted(
+    yield from sorted(
         rows, key=lambda row: (-scores[row], corpus.paths[row].count("/"), corpus.paths[row])
     )

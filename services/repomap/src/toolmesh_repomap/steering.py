@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.paths import Role
 from toolmesh_repomap.question import QuestionMatcher, Relevance
 from toolmesh_repomap.ranking import Steering
-from toolmesh_repomap.reference_graph import Floats, ReferenceGraph, sums
+from toolmesh_repomap.reference_graph import Floats, ReferenceGraph, ranges, sums
 from toolmesh_repomap.string_table import Ints
 from toolmesh_repomap.words import words_of
 
@@ -48,52 +49,77 @@ def steer(
 
     `focus` are rows, `mentioned` names. The matcher is needed for a question alone.
     """
-    row_count = corpus.file_count
-    start = np.zeros(row_count)
+    parts: list[_Part] = []
+    if matcher is not None and question:
+        relevance = matcher.match(question)
+        if relevance.rows.any():
+            parts.append(_about_question(corpus, relevance, question))
+    if symbols := corpus.symbols_named(*dict.fromkeys([*mentioned, *_identifiers(question)])):
+        part = _about_names(graph, corpus.file_count, symbols)
+        if part.start.any():
+            parts.append(part)
+    if len(focus):
+        start = np.zeros(corpus.file_count)
+        start[list(focus)] = 1.0
+        parts.append(_Part(start, _FOCUS_SHARE, wanted=np.flatnonzero(start)))
+    return _together(parts) if parts else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What one way of steering says; it takes `share` of the start from those before it."""
+
+    start: Floats
+    share: float
+    wanted: Ints
+    place_scores: Floats | float = 0.0
     definition_scores: Floats | float = 0.0
     file_scores: Floats | float = 0.0
-    wanted: list[Ints] = []
-    shares = 1.0
-    place_scores: Floats | float = 0.0
-    names = dict.fromkeys([*mentioned, *_identifiers(question)])
-    places = np.array(
-        [place for name in names for symbol in corpus.symbols_named(name)
-         for place in graph.places_of(symbol)],
-        dtype=np.int64,
-    )  # fmt: skip
-    relevance = matcher.match(question) if matcher is not None and question else None
-    if relevance is not None and relevance.rows.any():
-        if not _TEST_WORDS.isdisjoint(words_of(question)):
-            roles = np.where(corpus.roles == Role.TEST, 1.0, _ROLE_RELEVANCE[corpus.roles])
-        else:
-            roles = _ROLE_RELEVANCE[corpus.roles]
-        rows = _file_shares(relevance.rows * roles)
-        file_scores = _QUESTION_SCORE * rows
-        definition_scores = _QUESTION_SCORE * _definition_shares(corpus, rows, relevance)
-        start += _QUESTION_SHARE * rows
-        shares *= 1 - _QUESTION_SHARE
-    if len(places):
-        sizes = np.bincount(graph.place_symbols[places])[graph.place_symbols[places]]
-        place_scores = sums(_MENTION_SCORE / sizes, places, len(graph.place_rows))
-        rows = np.bincount(graph.place_rows[places], 1 / sizes, minlength=row_count)
-        start = (1 - _MENTION_SHARE) * start + _MENTION_SHARE * rows / rows.sum()
-        shares *= 1 - _MENTION_SHARE
-        wanted.append(graph.place_rows[places])
-    if len(focus):
-        at = np.unique(np.array(focus))
-        start *= 1 - _FOCUS_SHARE
-        start[at] += _FOCUS_SHARE / len(at)
-        shares *= 1 - _FOCUS_SHARE
-        wanted.append(at)
-    if shares == 1:
-        return None
+
+
+def _together(parts: Sequence[_Part]) -> Steering:
+    start = np.zeros_like(parts[0].start)
+    left = 1.0
+    for part in parts:
+        start = (1 - part.share) * start + part.share * part.start / part.start.sum()
+        left *= 1 - part.share
     return Steering(
         start=start,
-        share=1 - shares,
-        place_scores=place_scores,
-        definition_scores=definition_scores,
-        file_scores=file_scores,
-        wanted=np.concatenate(wanted) if wanted else np.zeros(0, dtype=np.int64),
+        share=1 - left,
+        place_scores=sum(part.place_scores for part in parts),
+        definition_scores=sum(part.definition_scores for part in parts),
+        file_scores=sum(part.file_scores for part in parts),
+        wanted=np.concatenate([part.wanted for part in parts]),
+    )
+
+
+def _about_names(graph: ReferenceGraph, row_count: int, symbols: Sequence[int]) -> _Part:
+    """Start at the files that define the symbols, and add to their places."""
+    wanted = np.array(symbols, dtype=np.int64)
+    counts = np.diff(graph.place_first)[wanted]
+    places = ranges(graph.place_first[wanted], counts)
+    parts = np.repeat(1 / np.maximum(counts, 1), counts)
+    rows = graph.place_rows[places]
+    return _Part(
+        start=sums(parts, rows, row_count),
+        share=_MENTION_SHARE,
+        wanted=rows,
+        place_scores=sums(_MENTION_SCORE * parts, places, len(graph.place_rows)),
+    )
+
+
+def _about_question(corpus: Corpus, relevance: Relevance, question: str) -> _Part:
+    """Start at the files that match best, and add to those of their definitions that do."""
+    factors = _ROLE_RELEVANCE[corpus.roles]
+    if not _TEST_WORDS.isdisjoint(words_of(question)):
+        factors[corpus.roles == Role.TEST] = 1.0
+    rows = _file_shares(relevance.rows * factors)
+    return _Part(
+        start=rows,
+        share=_QUESTION_SHARE,
+        wanted=np.zeros(0, dtype=np.int64),
+        definition_scores=_QUESTION_SCORE * _definition_shares(corpus, rows, relevance),
+        file_scores=_QUESTION_SCORE * rows,
     )
 
 

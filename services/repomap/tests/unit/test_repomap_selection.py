@@ -11,7 +11,7 @@ from toolmesh_outlines.outline import Definition, Kind, Outline
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_repomap.indexing import SnapshotIndex
 from toolmesh_repomap.ranking import Ranking
-from toolmesh_repomap.selection import CountTokens, Selection, select
+from toolmesh_repomap.selection import CountTokens, Selection, TokenCounter, select
 from toolmesh_repomap.text_layout import TextLayout
 from toolmesh_serving.tokens import count_tokens
 
@@ -30,7 +30,11 @@ def _draw(
     index: SnapshotIndex, ranking: Ranking, max_tokens: int, count: CountTokens = count_tokens
 ) -> Selection:
     return select(
-        index.corpus, ranking, TextLayout(index.corpus), max_tokens=max_tokens, count_tokens=count
+        index.corpus,
+        ranking,
+        TextLayout(index.corpus),
+        max_tokens=max_tokens,
+        counter=TokenCounter(count),
     )
 
 
