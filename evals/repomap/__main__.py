@@ -17,7 +17,7 @@ from evals.repomap.inputs import PACKAGES, Input, fetch_package, open_repository
 from evals.repomap.prepared import Sample
 from evals.repomap.quality import measure_quality
 from evals.repomap.quality_report import tables
-from evals.repomap.repositories import HALVES, REPOSITORIES
+from evals.repomap.repositories import HALVES, HELD_OUT, REPOSITORIES
 from evals.repomap.source_text import language_of
 from evals.repomap.speed import Counts, compare
 from evals.repomap.speed_report import all_met, as_json, report
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     timing.add_argument("--strict", action="store_true", help="exit with 2 when a goal is not met")
     scoring = commands.add_parser("quality", help="how often maps show what matters")
     scoring.set_defaults(run=quality, strict=False)
-    scoring.add_argument("--half", choices=[*HALVES, "both"], default="both")
+    scoring.add_argument("--half", choices=[*HALVES, "both"], default=HELD_OUT)
     scoring.add_argument("--only", nargs="*", help="names of repositories")
     scoring.add_argument("--commits", type=int, default=40, help="tasks from history each")
     scoring.add_argument("--docstrings", type=int, default=20, help="hidden comments each")
