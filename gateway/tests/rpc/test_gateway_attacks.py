@@ -1,6 +1,7 @@
 """What attackers send: smuggled headers and requests, two credentials at once, bombs of JSON."""
 
 import json
+import os
 import socket
 import time
 from collections.abc import Sequence
@@ -72,6 +73,21 @@ def test_no_header_says_who_calls(kind: str, mesh: Any, gateway: Any) -> None:
     assert [header for header in heard if header.startswith("x-sub")] == ["x-sub: ann"]
     assert not [name for name in names if name.startswith(("x_", "x-toolmesh-sub", "upgrade"))]
     assert not [header for header in heard if header.endswith("/admin")]
+
+
+def test_nobody_is_logged_as_somebody(gateway: Any, http: httpx.Client) -> None:
+    """Nor does a caller without a token get a name into the log, where no service looks at it."""
+    call = f"nobody-{os.urandom(8).hex()}"
+    answer = http.get("/v1/echo:ping", headers={"x-sub": "admin", "x-request-id": call})
+    assert answer.status_code == 200
+    deadline = time.monotonic() + _SECONDS
+    lines: list[dict[str, Any]] = []
+    while not lines:
+        assert time.monotonic() < deadline
+        text = gateway.access_log.read_text()
+        lines = [json.loads(line) for line in text.splitlines() if call in line]
+
+    assert "sub" not in lines[0]
 
 
 def test_the_callers_address_is_the_one_that_the_gateway_sees(mesh: Any, gateway: Any) -> None:
