@@ -7,7 +7,7 @@ import ipaddress
 import json
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -226,27 +226,30 @@ def _bad_answers(issuer: Any, answer: Any) -> dict[str, dict[str, Any]]:
         "no keys": {KEYS: answer({"keys": []})},
         "keys that are text": {KEYS: answer({"keys": "many"})},
         "keys of no use": {KEYS: answer({"keys": [7, {}, {"kty": "RSA"}, secret, others]})},
-        "huge keys": {KEYS: answer(b'{"keys": [' + b" " * 600_000 + b"]}")},
+        "huge keys": {
+            KEYS: answer(json.dumps({"keys": issuer.published}).encode() + b" " * 600_000)
+        },
         "elsewhere": {KEYS: answer({}, status="302 Found", headers=elsewhere)},
     }
 
 
-BAD_ANSWERS: Sequence[str] = (
-    "away",
-    "an error",
-    "garbage",
-    "no HTTP",
-    "a list",
-    "nested deep",
-    "another's document",
-    "keys by plain HTTP",
-    "keys in a file",
-    "no keys",
-    "keys that are text",
-    "keys of no use",
-    "huge keys",
-    "elsewhere",
-)
+# What the log says of each.
+BAD_ANSWERS = {
+    "away": "",
+    "an error": "answered 500",
+    "garbage": "no JSON",
+    "no HTTP": "",
+    "a list": "no JSON object",
+    "nested deep": "no JSON",
+    "another's document": "another issuer's",
+    "keys by plain HTTP": "safe to fetch",
+    "keys in a file": "safe to fetch",
+    "no keys": "no key",
+    "keys that are text": "no key",
+    "keys of no use": "no key",
+    "huge keys": "more than 524288 bytes",
+    "elsewhere": "answered 302",
+}
 
 
 @pytest.mark.parametrize("kind", BAD_ANSWERS)
@@ -261,6 +264,7 @@ async def test_an_issuer_that_makes_no_sense_lets_nobody_in(
     assert failure.retry_seconds == 10
     (entry,) = [entry for entry in logs if entry["event"] == "issuer's keys not fetched"]
     assert entry["error"]
+    assert BAD_ANSWERS[kind] in entry["error"]
     assert set(issuer.fetched) <= {CONFIGURATION, KEYS}
 
 
