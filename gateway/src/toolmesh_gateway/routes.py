@@ -88,7 +88,11 @@ def _credentials_to_exchange() -> list[Config]:
             "name": "authorization",
             "string_match": {"prefix": "Bearer tmk_", "ignore_case": True},
         },
-        "key in x-api-key": {"name": "x-api-key", "present_match": True},
+        # An empty one is none, as for the filters.
+        "key in x-api-key": {
+            "name": "x-api-key",
+            "string_match": {"safe_regex": {"regex": ".+"}},
+        },
         "token in a cookie": {
             "name": "cookie",
             "string_match": {"contains": f"{TOKEN_COOKIE}="},

@@ -146,7 +146,8 @@ def test_of_two_credentials_gateway_and_service_take_the_same(
     if not expected:
         assert (service.status_code, said.status_code) == (401, 401)
         return
-    assert service.json()["subject"] == expected
+    assert service.json()["subject"] == expected, said.text
+    assert said.is_success, said.text
     assert f"x-sub: {expected}" in said.json()["headers"]
 
 
