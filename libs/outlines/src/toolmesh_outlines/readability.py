@@ -19,7 +19,7 @@ _GENERATED = re.compile(
     rb"|generated\b.*\bdo not (?:edit|modify|change)|do not (?:edit|modify).*generated"
     rb"|\b(?:is|was|been|are) (?:auto[\w-]*[ -])?generated (?:by|from|with)\b"
     rb"|\bauto(?:matically)?[ -]?generated (?:by|from|file|code|with)\b)",
-    re.IGNORECASE | re.MULTILINE,
+    re.MULTILINE,
 )
 
 # Brackets deeper than this are not written by people, and error recovery in such a tree can take
@@ -55,7 +55,8 @@ def is_minified(source: bytes) -> bool:
 
 def is_generated(source: bytes) -> bool:
     """Tell whether a comment at the start of `source` says that a program wrote it."""
-    return bool(_GENERATED.search(source, 0, _GENERATED_WITHIN_BYTES))
+    head = source[:_GENERATED_WITHIN_BYTES].lower()
+    return b"generated" in head and bool(_GENERATED.search(head))
 
 
 def _is_deep(source: bytes) -> bool:

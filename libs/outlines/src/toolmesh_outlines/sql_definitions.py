@@ -6,13 +6,16 @@ a line is alike in all of them, so definitions are found by that; uses still com
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.outline import Definition, Kind
 
 _MAX_NAME_CHARACTERS = 200
 _MAX_SIGNATURE_CHARACTERS = 160
+# Between a function's name and its body in `$$`.
+_MAX_HEADER_CHARACTERS = 2_000
+_MAX_BODY_CHARACTERS = 100_000
 
 _KINDS = {
     "TABLE": Kind.STRUCT,
@@ -56,6 +59,7 @@ def sql_definitions(source: bytes, docs: DocComments) -> tuple[Definition, ...]:
     """Return what the statements of `source` create, in order."""
     text = source.decode()
     newlines = [match.start() for match in re.finditer("\n", text)]
+    ends = [match.start() for match in _ENDS.finditer(text)]
     definitions: list[Definition] = []
     position = 0
     while match := _CREATE.search(text, position):
@@ -63,7 +67,7 @@ def sql_definitions(source: bytes, docs: DocComments) -> tuple[Definition, ...]:
         name = match["name"].strip('"`[]')
         if name.upper() in _NO_NAMES or len(name) > _MAX_NAME_CHARACTERS:
             continue
-        end = _end_of(text, position)
+        end = _end_of(text, position, ends)
         kind = _KINDS[match["what"].upper()]
         line = bisect_right(newlines, match.start("head") - 1) + 1
         definitions.append(
@@ -72,22 +76,29 @@ def sql_definitions(source: bytes, docs: DocComments) -> tuple[Definition, ...]:
                 kind=Kind.ENUM if kind is Kind.TYPE and _ENUM.match(text, position) else kind,
                 line=line,
                 end_line=bisect_right(newlines, end - 1) + 1,
-                signature=_signature(text[match.start("head") : end], kind, match),
+                signature=_signature(
+                    text[match.start("head") : min(end, position + _MAX_HEADER_CHARACTERS)],
+                    kind,
+                    match,
+                ),
                 doc=docs.above(line - 1),
             )
         )
     return tuple(definitions)
 
 
-def _end_of(text: str, start: int) -> int:
+def _end_of(text: str, start: int, ends: list[int]) -> int:
     """Return where the statement ends; a body in `$$` may have semicolons of its own."""
-    end = _ENDS.search(text, start)
-    quote = _QUOTED_BODY.search(text, start, end.start() if end else len(text))
-    if quote:
-        closing = text.find(quote[0], quote.end())
-        if closing >= 0:
-            end = _ENDS.search(text, closing + len(quote[0]))
-    return end.start() if end else len(text)
+    end = _next(ends, start, len(text))
+    quote = _QUOTED_BODY.search(text, start, min(end, start + _MAX_HEADER_CHARACTERS))
+    within = start + _MAX_BODY_CHARACTERS
+    closing = text.find(quote[0], quote.end(), within) if quote else -1
+    return end if closing < 0 else _next(ends, closing, len(text))
+
+
+def _next(ends: list[int], start: int, default: int) -> int:
+    place = bisect_left(ends, start)
+    return ends[place] if place < len(ends) else default
 
 
 def _signature(statement: str, kind: Kind, match: re.Match[str]) -> str:

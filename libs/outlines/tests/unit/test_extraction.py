@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.extraction import extract_outline
-from toolmesh_outlines.languages import LANGUAGES, assign_languages
+from toolmesh_outlines.languages import LANGUAGES, assign_languages, language_named
 from toolmesh_outlines.outline import Outline, decode_outline, encode_outline
+from toolmesh_outlines.sql_definitions import sql_definitions
 
 _SAMPLES = Path(__file__).parent / "samples"
 _NAMES = sorted(
@@ -281,6 +283,13 @@ def test_sql_of_many_dialects(source: str, names: list[str]) -> None:
     """What is created is found, whatever stands around it and however it is quoted."""
     outline = extract_outline(source.encode(), "sql")
     assert [definition.name for definition in outline.definitions] == names
+
+
+def test_sql_without_an_end_is_read_in_time() -> None:
+    """Thousands of statements whose bodies do not end cost no more than their number."""
+    source = b"".join(b"CREATE FUNCTION f() AS $a%d$\n" % number for number in range(3_000))
+    definitions = sql_definitions(source, DocComments(source, language_named("sql")))
+    assert len(definitions) == 3_000
 
 
 def test_what_a_grammar_cannot_read_is_blanked() -> None:

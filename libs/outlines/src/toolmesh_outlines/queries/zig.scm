@@ -4,13 +4,7 @@
   (VarDecl
     variable_type_function: (IDENTIFIER) @name
     "=" @body
-    (ErrorUnionExpr (SuffixExpr (ContainerDecl (ContainerDeclType "struct")))))) @definition.struct
-
-(Decl
-  (VarDecl
-    variable_type_function: (IDENTIFIER) @name
-    "=" @body
-    (ErrorUnionExpr (SuffixExpr (ContainerDecl (ContainerDeclType "union")))))) @definition.struct
+    (ErrorUnionExpr (SuffixExpr (ContainerDecl (ContainerDeclType ["struct" "union" "opaque"])))))) @definition.struct
 
 (Decl
   (VarDecl
