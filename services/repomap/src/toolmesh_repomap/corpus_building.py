@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -252,18 +252,16 @@ class CorpusBuilder:
     def _runs(self) -> list[Run]:
         """Return the rows of the files, in order, in as few runs as can be."""
         added = self._rows.columns()
+        base = added if self._base is None else self._base.columns
         runs: list[Run] = [Run(added, 0, 0)]
+        source, start, stop = added, 0, 0
         for file, old in zip(self._files, self._known, strict=True):
-            source, row = (
-                (self._base.columns, old)
-                if self._base is not None and old >= 0
-                else (added, self._added[file.path])
-            )
-            last = runs[-1]
-            if last.columns is source and last.stop == row:
-                runs[-1] = replace(last, stop=row + 1)
-            else:
-                runs.append(Run(source, row, row + 1))
+            columns, row = (base, old) if old >= 0 else (added, self._added[file.path])
+            if columns is not source or row != stop:
+                runs.append(Run(source, start, stop))
+                source, start = columns, row
+            stop = row + 1
+        runs.append(Run(source, start, stop))
         return runs
 
 

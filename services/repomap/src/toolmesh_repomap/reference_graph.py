@@ -21,7 +21,6 @@ Names that more than 20 files define only count where an import says which is me
 more than 200 define not at all.
 """
 
-import posixpath
 from dataclasses import dataclass
 from typing import Any
 
@@ -293,7 +292,7 @@ class _Imports:
 def _folders(corpus: Corpus) -> Ints:
     numbers: dict[str, int] = {}
     return np.array(
-        [numbers.setdefault(posixpath.dirname(path), len(numbers)) for path in corpus.paths],
+        [numbers.setdefault(path[: path.rfind("/") + 1], len(numbers)) for path in corpus.paths],
         dtype=np.int32,
     )
 

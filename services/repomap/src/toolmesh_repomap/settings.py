@@ -17,7 +17,7 @@ class Settings(ServingSettings):
 
     data_folder: Path = Field(
         Path("../data/repomap"),
-        description="Where outlines are kept, from the run folder; losing it costs time alone.",
+        description="Where outlines and indexes are kept, from the run folder; they can be lost.",
     )
     repomap_cache_bytes: int = Field(
         2**30, ge=2**20, description="How large the kept outlines may grow before old ones go."

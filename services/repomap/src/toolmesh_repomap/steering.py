@@ -24,10 +24,12 @@ _MENTION_SCORE = 1.0
 # What the definitions of the files that a question is about get, all together.
 _QUESTION_SCORE = 3.0
 # Files count by this power of their relevance, those under this part of the best not at all.
-_QUESTION_POWER = 4.0
+_QUESTION_POWER = 5.0
 _QUESTION_LEAST = 0.15
 # Within a file: what each definition counts, beside the words that it shares with the question.
-_ANY_DEFINITION = 0.05
+_ANY_DEFINITION = 0.03
+_OUTER_SHARE = 0.5
+_LENGTH_FACTOR = 0.3
 _TEST_WORDS = frozenset(
     words_of("test tests testing tested spec specs fixture fixtures mock mocks")
 )
@@ -140,7 +142,12 @@ def _definition_shares(corpus: Corpus, rows: Floats, relevance: Relevance) -> Fl
     columns = corpus.columns
     counts = np.diff(columns.definition_first)
     of_row = np.repeat(np.arange(corpus.file_count), counts)
-    matches = relevance.symbols[columns.definition_symbol]
-    matches = matches / max(relevance.symbols.max(), 1e-9) + _ANY_DEFINITION
+    matches = relevance.symbols[columns.definition_symbol] / max(relevance.symbols.max(), 1e-9)
+    inner = np.flatnonzero(columns.definition_parent >= 0)
+    parents = columns.definition_first[of_row[inner]] + columns.definition_parent[inner]
+    matches[inner] += _OUTER_SHARE * matches[parents]
+    # A long definition has more to do with anything than a short one.
+    lines = columns.definition_end_line - columns.definition_line + 1
+    matches = matches * (1 + _LENGTH_FACTOR * np.log2(lines)) + _ANY_DEFINITION * np.log2(lines + 1)
     sums = np.bincount(of_row, matches, minlength=corpus.file_count)
     return (rows / np.maximum(sums, 1e-9))[of_row] * matches

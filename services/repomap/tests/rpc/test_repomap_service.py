@@ -10,7 +10,11 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from toolmesh.repomap.v1 import repomap_service_pb2, repomap_service_pb2_grpc
+from toolmesh.repomap.v1 import (
+    repomap_pb2,
+    repomap_service_pb2,
+    repomap_service_pb2_grpc,
+)
 from toolmesh.workspace.v1 import (
     workspace_pb2,
     workspace_service_pb2,
@@ -193,6 +197,43 @@ async def test_focus_and_mentions_are_passed_on(draw: Map, shop: tuple[str, str]
     """A mentioned name comes first."""
     answer = await draw(shop[0], mentioned_names=["sum_up"], focus_paths=["shop/money.py"])
     assert answer.map.startswith("shop/cart.py:\n3 def sum_up(items)")
+
+
+async def test_a_question_is_passed_on(draw: Map, shop: tuple[str, str]) -> None:
+    """What the question is about comes first."""
+    answer = await draw(shop[0], question="how are items summed up?")
+    assert answer.map.startswith("shop/cart.py:\n3 def sum_up(items)")
+
+
+async def test_a_question_that_is_too_long_is_refused(draw: Map, shop: tuple[str, str]) -> None:
+    """A question has a limit, and its field is named."""
+    assert (await draw(shop[0], question="tax " * 2500)).map
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await draw(shop[0], question="tax " * 2501)
+    code, _, fields = _failure(caught.value)
+    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["question"])
+
+
+async def test_the_structured_view(draw: Map, shop: tuple[str, str]) -> None:
+    """The map as messages, in place of the text and in the same budget."""
+    answer = await draw(shop[0], view=repomap_pb2.MAP_VIEW_STRUCTURED)
+    assert answer.map == ""
+    money = answer.files[0]
+    assert (money.path, money.language, money.role, money.rank) == (
+        "shop/money.py",
+        "python",
+        repomap_pb2.FILE_ROLE_CODE,
+        1,
+    )
+    assert (money.used_by_file_count, money.uses_file_count) == (1, 0)
+    amount, plus_tax = money.symbols
+    assert (amount.name, amount.kind, amount.signature) == ("Amount", "class", "class Amount")
+    assert (plus_tax.container, plus_tax.start_line, plus_tax.end_line) == ("Amount", 2, 3)
+    assert len(answer.files) == answer.shown_file_count == 5
+    small = await draw(shop[0], view=repomap_pb2.MAP_VIEW_STRUCTURED, max_tokens=150)
+    assert 0 < small.token_count <= 150
+    assert small.left_out_file_count == 5 - len(small.files) > 0
+    assert small.left_out_definition_count == 3 - sum(len(file.symbols) for file in small.files)
 
 
 async def test_unknown_focus_path(draw: Map, shop: tuple[str, str]) -> None:
