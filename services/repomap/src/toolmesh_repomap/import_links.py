@@ -33,32 +33,37 @@ def resolve_imports(corpus: Corpus, base: Corpus | None, base_links: ImportLinks
 
     When `base` has the same paths, only imports that files did not have there are looked up.
     """
-    first = corpus.columns.import_first
     groups = np.zeros(len(corpus.columns.import_path), dtype=np.int32)
-    changed: Sequence[int] = range(corpus.file_count)
-    links = NO_LINKS
     if (
-        base is not None
-        and base.paths == corpus.paths
-        and np.array_equal(base.languages, corpus.languages)
+        base is None
+        or base.paths != corpus.paths
+        or not np.array_equal(base.languages, corpus.languages)
     ):
-        links = base_links
-        changed = _copy_known(corpus, base, base_links, groups)
-    resolver: ImportResolver | None = None
+        return _resolved(corpus, range(corpus.file_count), groups, NO_LINKS)
+    changed = _copy_known(corpus, base, base_links, groups)
+    return _resolved(corpus, changed, groups, base_links)
+
+
+def _resolved(corpus: Corpus, rows: Sequence[int], groups: Ints, links: ImportLinks) -> ImportLinks:
+    """Fill in the groups of the imports of some rows; return them with all groups there are."""
+    first = corpus.columns.import_first.tolist()
+    rows = [row for row in rows if first[row] < first[row + 1]]
+    if not rows:
+        return ImportLinks(groups, links.first, links.files)
+    names = [language_name(number) for number in corpus.languages.tolist()]
+    resolver = ImportResolver(corpus.paths, names)
+    paths = corpus.columns.import_path.tolist()
+    used = {path for row in rows for path in paths[first[row] : first[row + 1]]}
+    texts = {path: corpus.import_paths.text(path) for path in used}
     found_groups: dict[tuple[int, ...], int] = {(): 0}
-    sizes, files = [], []
-    known_count = len(links.first) - 1
-    for row in changed:
-        imports = range(first.item(row), first.item(row + 1))
-        if imports and resolver is None:
-            names = [language_name(number) for number in corpus.languages.tolist()]
-            resolver = ImportResolver(corpus.paths, names)
-        for index in imports:
-            path = corpus.import_paths.text(corpus.columns.import_path.item(index))
-            found = resolver.resolve(row, path) if resolver else ()
+    sizes: list[int] = []
+    files: list[int] = []
+    for row in rows:
+        for index in range(first[row], first[row + 1]):
+            found = resolver.resolve(row, texts[paths[index]])
             group = found_groups.get(found)
             if group is None:
-                group = found_groups[found] = known_count + len(sizes)
+                group = found_groups[found] = len(links.first) - 1 + len(sizes)
                 sizes.append(len(found))
                 files.extend(found)
             groups[index] = group

@@ -17,7 +17,7 @@ from toolmesh_repomap.words import words_of
 # How much of the start files' weight each way of steering takes from what was there before.
 _FOCUS_SHARE = 0.9
 _MENTION_SHARE = 0.5
-_QUESTION_SHARE = 0.5
+_QUESTION_SHARE = 0.8
 # What a mentioned name's definitions get for being mentioned, parted among them: more than any file
 # passes on to one name.
 _MENTION_SCORE = 1.0
