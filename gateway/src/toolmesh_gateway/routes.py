@@ -37,6 +37,16 @@ def route_configuration(methods: tuple[Method, ...], settings: GatewaySettings) 
         "domains": ["*"],
         # Credentials that only the gateway has a use for.
         "request_headers_to_remove": ["cookie", "x-api-key"],
+        # Behind proxies, the one of the forwarded addresses that can be believed.
+        "request_headers_to_add": [
+            {
+                "header": {
+                    "key": "x-toolmesh-client",
+                    "value": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                },
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
         "routes": [
             *_credentials_to_exchange(),
             *(_route(method) for method in methods),

@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
@@ -100,12 +100,29 @@ def test_the_callers_address_is_the_one_that_the_gateway_sees(mesh: Any, gateway
                 "x-real-ip": f"192.0.2.{number}",
                 "forwarded": f"for=192.0.2.{number}",
                 "true-client-ip": f"192.0.2.{number}",
+                "x-toolmesh-client": f"192.0.2.{number}",
             }
             guess = {"user": "victim", "password": f"guess {number}"}
             answer = client.post("/v1/sessions:signIn", json=guess, headers=invented)
             reasons.append(answer.json()["details"][0]["reason"])
 
     assert reasons == ["SIGN_IN_FAILED"] * 10 + ["TOO_MANY_ATTEMPTS"]
+
+
+def test_behind_a_proxy_the_callers_address_is_the_one_that_the_proxy_saw(
+    mesh: Any, start_gateway: Callable[..., Any]
+) -> None:
+    """Of the addresses that were forwarded, the proxy's own word counts, not the caller's."""
+    own = start_gateway(gateway_trusted_hops=1)
+    headers = {
+        "authorization": f"Bearer {mesh.token('echo:use')}",
+        "x-forwarded-for": "203.0.113.9, 192.0.2.7",
+    }
+    said = httpx.post(
+        f"{own.url}/v1/echo:say", json={"wantHeaders": True}, headers=headers, timeout=_SECONDS
+    )
+
+    assert "x-toolmesh-client: 192.0.2.7" in said.json()["headers"]
 
 
 # ANN and ADMIN stand for good tokens, KEY for the administrator's key.

@@ -43,12 +43,11 @@ def granting_scopes() -> frozenset[str]:
     return undelegated_caller().scopes
 
 
-def callers_address(peer: str, forwarded_for: str) -> str:
+def callers_address(peer: str, seen_by_gateway: str) -> str:
     """Where a call comes from: as the gateway saw it, else the connection's other end.
 
     Args:
         peer: of the connection, in gRPC's form, `ipv4:127.0.0.1:5000`.
-        forwarded_for: the header to which the gateway adds the address that it sees; last counts.
+        seen_by_gateway: the address in the header that the gateway writes; empty: none.
     """
-    last = forwarded_for.rpartition(",")[2].strip()
-    return last or peer.rpartition(":")[0]
+    return seen_by_gateway or peer.rpartition(":")[0]

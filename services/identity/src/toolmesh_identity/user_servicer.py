@@ -17,8 +17,7 @@ _DEFAULT_PAGE_SIZE = 50
 
 def address_of(context: Any) -> str:
     """Where the current call comes from."""
-    forwarded_for = current_call().metadata.get("x-forwarded-for", "")
-    return callers_address(context.peer(), forwarded_for)
+    return callers_address(context.peer(), current_call().metadata.get("x-toolmesh-client", ""))
 
 
 class UserServicer(user_service_pb2_grpc.UserServiceServicer):

@@ -184,7 +184,7 @@ async def test_an_unknown_user_costs_the_same_work(
 
 async def test_guessing_passwords_is_stopped(ann: Any, failure_of: Any) -> None:
     """After ten failures the right password is refused, too; another address still gets in."""
-    here, there = (("x-forwarded-for", "192.0.2.1"),), (("x-forwarded-for", "192.0.2.2"),)
+    here, there = (("x-toolmesh-client", "192.0.2.1"),), (("x-toolmesh-client", "192.0.2.2"),)
     for _ in range(10):
         failure = await failure_of(sign_in(ann, password="wrong", metadata=here))
         assert failure.reason == "SIGN_IN_FAILED"
