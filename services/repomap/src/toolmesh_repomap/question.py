@@ -17,8 +17,8 @@ from toolmesh_repomap.string_table import Ints
 from toolmesh_repomap.words import words_of
 
 _SATURATION = 1.2
-_LENGTH_PART = 0.6
-_PATH_WEIGHT, _DEFINED_WEIGHT, _USED_WEIGHT = 4.0, 2.0, 0.5
+_LENGTH_PART = 0.3
+_PATH_WEIGHT, _DEFINED_WEIGHT, _USED_WEIGHT = 4.0, 1.0, 0.5
 # Of a longer question the rarest words are looked at.
 _MOST_WORDS = 64
 
