@@ -142,12 +142,13 @@ class _Rows:
 
     def _add_outline(self, family: str, outline: Outline) -> None:
         symbol, kind, line, end_line, parent = self.definitions
-        for definition in outline.definitions:
+        for index, definition in enumerate(outline.definitions):
             symbol.append(self._symbol(family, definition.name))
             kind.append(_KIND_NUMBERS[definition.kind])
             line.append(definition.line)
             end_line.append(definition.end_line)
-            parent.append(definition.parent)
+            # Parents stand before what is in them; all that follows them up relies on it.
+            parent.append(definition.parent if definition.parent < index else -1)
             signature = definition.signature.encode()
             self.signature_lengths.append(len(signature))
             self.signatures += signature

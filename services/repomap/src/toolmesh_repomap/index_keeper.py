@@ -20,6 +20,9 @@ from toolmesh_repomap.string_table import Ints
 # An index goes to disk when so large a part of its files was read since the last one went there:
 # a restart then reads those again.
 _UNSAVED_PART = 0.01
+_FEWEST_UNSAVED = 8
+# Among so many of those on disk, the last used, a base is looked for.
+_MOST_LOOKED_AT = 50
 # A base must have so large a part of a snapshot's files.
 _COMMON_PART = 0.5
 
@@ -79,7 +82,7 @@ class IndexKeeper:
         base_digest, base = await asyncio.to_thread(self._most_alike, keys, dict(self._kept))
         made = await self._indexer.index(snapshot, base=base, on_progress=on_progress)
         unsaved = made.read_file_count + self._unsaved.get(base_digest, 0)
-        if unsaved > len(keys) * _UNSAVED_PART:
+        if unsaved > max(len(keys) * _UNSAVED_PART, _FEWEST_UNSAVED):
             task = asyncio.create_task(
                 asyncio.to_thread(self._store.save, snapshot.digest, made.index)
             )
@@ -100,7 +103,7 @@ class IndexKeeper:
         # What is on disk is worth its loading only when it saves many files.
         worth = max(least, best_count + len(keys) * _UNSAVED_PART)
         on_disk = ""
-        for digest in self._store.snapshots():
+        for digest in self._store.snapshots()[:_MOST_LOOKED_AT]:
             if digest not in kept:
                 count = _common(keys, self._store.file_keys(digest))
                 if count > worth:
@@ -114,7 +117,7 @@ class IndexKeeper:
         self._kept.move_to_end(digest)
         while (
             len(self._kept) > 1
-            and sum(kept.corpus.file_count for kept in self._kept.values()) > self._kept_files
+            and sum(kept.corpus.file_count + 1 for kept in self._kept.values()) > self._kept_files
         ):
             dropped, _ = self._kept.popitem(last=False)
             self._unsaved.pop(dropped, None)

@@ -48,8 +48,8 @@ class IndexStore:
                 path.unlink(missing_ok=True)
 
     def snapshots(self) -> list[str]:
-        """Return the snapshots whose indexes are here."""
-        return [path.name.removesuffix(self._suffix) for path in self._paths()]
+        """Return the snapshots whose indexes are here, the last used first."""
+        return [path.name.removesuffix(self._suffix) for _, _, path in reversed(self._by_use())]
 
     def file_keys(self, snapshot: str) -> Ints:
         """Return the `file_keys` of an index that is here; none when it is not, or damaged."""
@@ -92,13 +92,20 @@ class IndexStore:
     def _path(self, snapshot: str) -> Path:
         return self._folder / f"{snapshot}{self._suffix}"
 
-    def _paths(self) -> list[Path]:
-        return list(self._folder.glob(f"*{self._suffix}"))
+    def _by_use(self) -> list[tuple[float, int, Path]]:
+        """Return (time of last use, size, path) of all files, the longest unused first."""
+        found: list[tuple[float, int, Path]] = []
+        for path in self._folder.glob(f"*{self._suffix}"):
+            # Another thread may remove it meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                found.append((stat.st_mtime, stat.st_size, path))
+        return sorted(found)
 
     def _evict(self) -> None:
-        stats = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self._paths())
-        used = sum(size for _, size, _ in stats)
-        for _, size, path in stats[:-1]:
+        files = self._by_use()
+        used = sum(size for _, size, _ in files)
+        for _, size, path in files[:-1]:
             if used <= self._max_bytes:
                 break
             path.unlink(missing_ok=True)

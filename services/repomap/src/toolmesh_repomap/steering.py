@@ -147,7 +147,7 @@ def _definition_shares(corpus: Corpus, rows: Floats, relevance: Relevance) -> Fl
     parents = columns.definition_first[of_row[inner]] + columns.definition_parent[inner]
     matches[inner] += _OUTER_SHARE * matches[parents]
     # A long definition has more to do with anything than a short one.
-    lines = columns.definition_end_line - columns.definition_line + 1
+    lines = np.maximum(columns.definition_end_line - columns.definition_line + 1, 1)
     matches = matches * (1 + _LENGTH_FACTOR * np.log2(lines)) + _ANY_DEFINITION * np.log2(lines + 1)
     sums = np.bincount(of_row, matches, minlength=corpus.file_count)
     return (rows / np.maximum(sums, 1e-9))[of_row] * matches
