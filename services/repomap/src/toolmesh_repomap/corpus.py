@@ -2,9 +2,9 @@
 
 A file is a row. What belongs to rows stands in columns, row after row: the definitions of row r at
 `definition_first[r]:definition_first[r + 1]`, its uses and imports likewise. Names are numbers in
-`symbols`, where a name has one number for each family of languages that has it (`symbol_of`).
+`symbols`, where a name has one number for each family of languages that has it (`symbol_text`).
 
-To look things up:
+To look things up (`IndexKeeper.index` gives a snapshot's index, which has `corpus` and `graph`):
 
 - `corpus.symbols_named("open")` gives the symbols of a name;
 - `graph.places_of(symbol)` (reference_graph.py) the places, file by file, that define it, and
@@ -34,7 +34,7 @@ KINDS = tuple(Kind)
 class Columns:
     """What belongs to rows; all but the `first` columns can be cut and joined.
 
-    `definition_parent` is the place of the enclosing definition among the row's, -1 for none. The
+    `definition_parent` is the number of the enclosing definition among the row's, -1 for none. The
     signature of definition d is `signatures[signature_first[d]:signature_first[d + 1]]`, in UTF-8.
     `use_member` tells the uses as a member of something. `path_word` are the words of the path.
     """

@@ -26,7 +26,8 @@ from toolmesh_repomap.string_table import Ints, StringTable
 
 _log = structlog.get_logger(__name__)
 
-# A change of what the columns mean: count this up, and what is on disk is not used any more.
+# A change of what the columns mean, or of words.py or paths.py, whose outcome they hold: count this
+# up, and what is on disk is not used any more.
 _FORMAT = 1
 _DIGEST_BYTES = 32
 _TABLES = ("symbols", "import_paths", "words")

@@ -91,15 +91,7 @@ class RepositoryMapper:
             left_out_definition_count=shown.left_out_definitions,
             snapshot=snapshot.digest,
             skipped=index.skipped,
-            stats=MapStats(
-                file_count=index.corpus.file_count,
-                source_file_count=int(np.count_nonzero(index.corpus.languages)),
-                parsed_file_count=parsed_file_count,
-                definition_count=index.definition_count,
-                reference_count=index.graph.reference_count,
-                index_millis=_millis(indexed - started),
-                rank_millis=_millis(time.monotonic() - indexed),
-            ),
+            stats=_stats(index, parsed_file_count, started=started, indexed=indexed),
         )
 
     def _draw(self, index: SnapshotIndex, request: "_Request") -> "_Drawn":
@@ -148,6 +140,20 @@ def _focus_rows(index: SnapshotIndex, snapshot: Snapshot, paths: Sequence[str]) 
     if unknown:
         raise FocusPathUnknown.at(unknown)
     return [index.rows[path] for path in paths if path in index.rows]
+
+
+def _stats(
+    index: SnapshotIndex, parsed_file_count: int, *, started: float, indexed: float
+) -> MapStats:
+    return MapStats(
+        file_count=index.corpus.file_count,
+        source_file_count=int(np.count_nonzero(index.corpus.languages)),
+        parsed_file_count=parsed_file_count,
+        definition_count=index.definition_count,
+        reference_count=index.graph.reference_count,
+        index_millis=_millis(indexed - started),
+        rank_millis=_millis(time.monotonic() - indexed),
+    )
 
 
 def _millis(seconds: float) -> int:
