@@ -1,5 +1,7 @@
 """What the repomap service refuses, and why."""
 
+from collections.abc import Sequence
+
 from toolmesh_serving.errors import Code, FieldViolation, ToolmeshError
 
 
@@ -19,4 +21,63 @@ class FocusPathUnknown(ToolmeshError):
                 FieldViolation(f"focus_paths[{index}]", f"no file {path!r} in the snapshot")
                 for index, path in unknown.items()
             ],
+        )
+
+
+class PathUnknown(ToolmeshError):
+    """A path that is no file of the snapshot."""
+
+    code = Code.NOT_FOUND
+    reason = "PATH_UNKNOWN"
+
+    @classmethod
+    def at(cls, field: str, path: str, why: str, nearest: Sequence[str]) -> "PathUnknown":
+        """Return the failure for a path; `nearest` are files that may be meant."""
+        hint = f"; did you mean {', '.join(nearest)}?" if nearest else ""
+        message = f"{path!r} {why}; paths count from the workspace's root{hint}"
+        return cls(
+            message,
+            metadata={"nearest_paths": "\n".join(nearest)} if nearest else {},
+            field_violations=[FieldViolation(field, f"{why}{hint}")],
+        )
+
+
+class FilterInvalid(ToolmeshError):
+    """A filter that cannot be used."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "FILTER_INVALID"
+
+    @classmethod
+    def at(cls, field: str, why: str) -> "FilterInvalid":
+        """Return the failure for a field."""
+        return cls(f"{field}: {why}", field_violations=[FieldViolation(field, why)])
+
+
+class PageTokenInvalid(ToolmeshError):
+    """A page token that the question did not give."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "PAGE_TOKEN_INVALID"
+
+    @classmethod
+    def of(cls, why: str) -> "PageTokenInvalid":
+        """Return the failure."""
+        return cls(f"page_token: {why}", field_violations=[FieldViolation("page_token", why)])
+
+
+class BudgetTooSmall(ToolmeshError):
+    """Fewer tokens than the shortest answer has."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "BUDGET_TOO_SMALL"
+
+    @classmethod
+    def of(cls, most: int, needed: int) -> "BudgetTooSmall":
+        """Return the failure for a budget, and what would be enough."""
+        why = f"{most} tokens are too few for this answer; give at least {needed}"
+        return cls(
+            f"max_tokens: {why}",
+            metadata={"needed_tokens": str(needed)},
+            field_violations=[FieldViolation("max_tokens", why)],
         )

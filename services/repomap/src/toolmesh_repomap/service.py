@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from toolmesh.repomap.v1 import repomap_service_pb2_grpc
+from toolmesh.repomap.v1 import repomap_service_pb2_grpc, symbol_service_pb2_grpc
 from toolmesh.workspace.v1 import workspace_service_pb2_grpc
 from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner
@@ -14,6 +14,8 @@ from toolmesh_repomap.indexing import Indexer
 from toolmesh_repomap.mapper import RepositoryMapper
 from toolmesh_repomap.servicer import RepomapServicer
 from toolmesh_repomap.settings import Settings
+from toolmesh_repomap.symbol_finder import SymbolFinder
+from toolmesh_repomap.symbol_servicer import SymbolServicer
 from toolmesh_repomap.workspace_client import SnapshotOpener
 from toolmesh_serving.peers import open_peer, open_verifier
 from toolmesh_serving.server import Service, Servicer
@@ -40,8 +42,9 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             idle_timeout=settings.repomap_worker_idle_seconds,
         )
         stack.push_async_callback(pool.close)
+        outliner = Outliner(pool, cache, max_file_bytes=settings.repomap_max_file_bytes)
         keeper = IndexKeeper(
-            Indexer(Outliner(pool, cache, max_file_bytes=settings.repomap_max_file_bytes)),
+            Indexer(outliner),
             IndexStore(
                 settings.data_folder / "indexes", max_bytes=settings.repomap_index_store_bytes
             ),
@@ -49,8 +52,17 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             idle_seconds=settings.repomap_index_idle_seconds,
         )
         stack.push_async_callback(keeper.close)
-        mapper = RepositoryMapper(keeper, count_tokens=count_tokens)
         snapshots = SnapshotOpener(workspace_service_pb2_grpc.WorkspaceServiceStub(channel))
-        servicer = RepomapServicer(mapper=mapper, snapshots=snapshots)
-        add = repomap_service_pb2_grpc.add_RepomapServiceServicer_to_server
-        yield Service(name="repomap", servicers=(Servicer(add, servicer),), verifier=verifier)
+        maps = RepomapServicer(
+            mapper=RepositoryMapper(keeper, count_tokens=count_tokens),
+            keeper=keeper,
+            snapshots=snapshots,
+        )
+        symbols = SymbolServicer(
+            finder=SymbolFinder(keeper, outliner), snapshots=snapshots, count_tokens=count_tokens
+        )
+        servicers = (
+            Servicer(repomap_service_pb2_grpc.add_RepomapServiceServicer_to_server, maps),
+            Servicer(symbol_service_pb2_grpc.add_SymbolServiceServicer_to_server, symbols),
+        )
+        yield Service(name="repomap", servicers=servicers, verifier=verifier)

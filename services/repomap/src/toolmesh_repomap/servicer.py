@@ -1,8 +1,14 @@
-"""The repomap service's RPC: protos to domain and back."""
+"""The RPCs of `RepomapService`: protos to domain and back."""
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2, repomap_service_pb2_grpc
+from toolmesh_outlines.outliner import Progress
+from toolmesh_repomap.index_keeper import IndexKeeper
+from toolmesh_repomap.index_progress import IndexSummary, index_steps
+from toolmesh_repomap.indexing import SkippedFile
 from toolmesh_repomap.mapper import MapStats, RepositoryMap, RepositoryMapper
 from toolmesh_repomap.structured_layout import MapFile
 from toolmesh_repomap.workspace_client import SnapshotOpener
@@ -14,8 +20,11 @@ _MOST_SKIPPED_FILES = 100
 class RepomapServicer(repomap_service_pb2_grpc.RepomapServiceServicer):
     """Serves `RepomapService`."""
 
-    def __init__(self, *, mapper: RepositoryMapper, snapshots: SnapshotOpener) -> None:
+    def __init__(
+        self, *, mapper: RepositoryMapper, keeper: IndexKeeper, snapshots: SnapshotOpener
+    ) -> None:
         self._mapper = mapper
+        self._keeper = keeper
         self._snapshots = snapshots
 
     async def Map(
@@ -33,6 +42,21 @@ class RepomapServicer(repomap_service_pb2_grpc.RepomapServiceServicer):
         )
         return _response(drawn)
 
+    async def Index(
+        self, request: repomap_service_pb2.IndexRequest, context: Any
+    ) -> AsyncIterator[repomap_service_pb2.IndexResponse]:
+        """See the proto."""
+        snapshot = await self._snapshots.open(request.workspace, request.snapshot)
+        async with aclosing(index_steps(self._keeper, snapshot)) as steps:
+            async for step in steps:
+                if isinstance(step, Progress):
+                    progress = repomap_pb2.IndexProgress(
+                        done_count=step.done_file_count, total_count=step.total_file_count
+                    )
+                    yield repomap_service_pb2.IndexResponse(progress=progress)
+                else:
+                    yield repomap_service_pb2.IndexResponse(summary=_summary(step))
+
 
 def _response(drawn: RepositoryMap) -> repomap_service_pb2.MapResponse:
     return repomap_service_pb2.MapResponse(
@@ -41,10 +65,7 @@ def _response(drawn: RepositoryMap) -> repomap_service_pb2.MapResponse:
         truncated=drawn.truncated,
         shown_file_count=drawn.shown_file_count,
         snapshot=drawn.snapshot,
-        skipped_files=[
-            repomap_pb2.SkippedFile(path=file.path, reason=file.reason)
-            for file in drawn.skipped[:_MOST_SKIPPED_FILES]
-        ],
+        skipped_files=_skipped(drawn.skipped),
         skipped_file_count=len(drawn.skipped),
         stats=_stats(drawn.stats),
         files=map(_file, drawn.files),
@@ -87,3 +108,24 @@ def _stats(stats: MapStats) -> repomap_pb2.MapStats:
         index_millis=stats.index_millis,
         rank_millis=stats.rank_millis,
     )
+
+
+def _summary(summary: IndexSummary) -> repomap_pb2.IndexSummary:
+    return repomap_pb2.IndexSummary(
+        snapshot=summary.snapshot,
+        file_count=summary.file_count,
+        source_file_count=summary.source_file_count,
+        parsed_file_count=summary.parsed_file_count,
+        definition_count=summary.definition_count,
+        reference_count=summary.reference_count,
+        index_millis=summary.index_millis,
+        skipped_files=_skipped(summary.skipped),
+        skipped_file_count=len(summary.skipped),
+    )
+
+
+def _skipped(files: Sequence[SkippedFile]) -> list[repomap_pb2.SkippedFile]:
+    return [
+        repomap_pb2.SkippedFile(path=file.path, reason=file.reason)
+        for file in files[:_MOST_SKIPPED_FILES]
+    ]

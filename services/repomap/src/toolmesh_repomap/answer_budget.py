@@ -1,0 +1,64 @@
+"""Fits answers into token budgets: the whole answer as compact JSON, as the gateway sends it."""
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from toolmesh_repomap.errors import BudgetTooSmall
+
+CountTokens = Callable[[str], int]
+
+
+def fit_page(
+    answer: Any,
+    field: str,
+    items: Sequence[Message],
+    *,
+    next_page_token: Callable[[int], str],
+    max_tokens: int,
+    count_tokens: CountTokens,
+) -> None:
+    """Put as many items into a field of an answer as the budget takes, and complete the answer.
+
+    `next_page_token(n)` is the token when n items are shown, empty when these are all. Similar
+    names go before the answer fails.
+
+    Raises:
+        BudgetTooSmall: not even one item fits, or an answer without any.
+    """
+    shown = getattr(answer, field)
+    answer.next_page_token = next_page_token(0) if items else ""
+    _settle(answer, count_tokens)
+    sums = accumulate(count_tokens(_json(item)) + 1 for item in items)
+    left = max_tokens - answer.token_count
+    count = next((at for at, used in enumerate(sums) if used > left), len(items))
+    while True:
+        count = max(count, min(len(items), 1))
+        del shown[:]
+        shown.extend(items[:count])
+        answer.next_page_token = next_page_token(count)
+        _settle(answer, count_tokens)
+        if answer.token_count <= max_tokens:
+            return
+        if count > 1:
+            count -= max(1, count // 16)
+        elif not getattr(answer, "similar_names", ()):
+            raise BudgetTooSmall.of(max_tokens, answer.token_count)
+        else:
+            answer.similar_names.pop()
+
+
+def _settle(answer: Any, count_tokens: CountTokens) -> None:
+    """Set `token_count` to how many tokens the answer has, those of that number included."""
+    answer.token_count = 0
+    while (count := count_tokens(_json(answer))) > answer.token_count:
+        answer.token_count = count
+
+
+def _json(message: Message) -> str:
+    data = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

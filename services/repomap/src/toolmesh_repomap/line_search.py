@@ -1,0 +1,67 @@
+"""Finds the lines of a file's content that use a name."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+_MOST_TEXT = 160
+_BEFORE_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLine:
+    """A line, counted from 1, and its text without indentation, cut around the name if long."""
+
+    line: int
+    text: str
+
+
+def lines_with(
+    content: bytes,
+    name: str,
+    *,
+    ignore_case: bool,
+    definition_lines: Collection[int],
+    line_comment: str,
+) -> list[FoundLine]:
+    """Return the lines with the name as a word of its own.
+
+    Left out are `definition_lines`, unless the name stands there more often than it is defined
+    there, and lines that are comments.
+    """
+    pattern = _pattern(name, ignore_case=ignore_case)
+    comments = tuple(filter(None, (line_comment, "/*" if line_comment == "//" else "")))
+    found: list[FoundLine] = []
+    definitions = list(definition_lines)
+    text = content.decode(errors="replace")
+    number, start, end = 1, 0, -1
+    for match in pattern.finditer(text):
+        if match.start() < end:
+            continue
+        number += text.count("\n", start, match.start())
+        start = text.rfind("\n", 0, match.start()) + 1
+        end = text.find("\n", match.start()) % (len(text) + 1)
+        line = text[start:end]
+        defined = definitions.count(number)
+        if defined and len(pattern.findall(line)) <= defined:
+            continue
+        if comments and line.lstrip().startswith(comments):
+            continue
+        found.append(FoundLine(number, _cut(line, match.start() - start)))
+    return found
+
+
+def _pattern(name: str, *, ignore_case: bool) -> re.Pattern[str]:
+    before = r"(?<![\w$])" if re.match(r"[\w$]", name) else ""
+    after = r"(?![\w$])" if re.search(r"[\w$]\Z", name) else ""
+    return re.compile(before + re.escape(name) + after, re.IGNORECASE if ignore_case else 0)
+
+
+def _cut(line: str, place: int) -> str:
+    stripped = line.strip()
+    if len(stripped) <= _MOST_TEXT:
+        return stripped
+    start = max(place - (len(line) - len(line.lstrip())) - _BEFORE_NAME, 0)
+    cut = stripped[start : start + _MOST_TEXT]
+    before, after = "…" if start else "", "…" if start + _MOST_TEXT < len(stripped) else ""
+    return f"{before}{cut}{after}"
