@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from toolmesh_cli import audit_events
 from toolmesh_cli.arguments import kebab
+from toolmesh_cli.places import is_place, print_place
 from toolmesh_cli.secrets import is_secret
 from toolmesh_cli.tables import print_pairs, print_table
 from toolmesh_cli.wording import size, span
@@ -68,6 +69,17 @@ def print_answer(message: Any) -> None:
         if not isinstance(content, bytes):
             _print_margin(message, skipped)
         return
+    places = next((field for field, _ in _lists(message) if is_place(field)), None)
+    if places is not None:
+        for place in getattr(message, places.name):
+            print_place(place, _item)
+        _print_margin(message, places.name)
+        return
+    _print_facts(message)
+
+
+def _print_facts(message: Message) -> None:
+    """The single values, then the lists as tables."""
     pairs, tables = list(_facts(message)), []
     for field, items in _lists(message):
         if items and len(items) <= _ITEMS_IN_LINE and not isinstance(items[0], Message):
@@ -130,7 +142,7 @@ def _print_margin(message: Message, skipped: str) -> None:
         click.echo(click.style(" · ".join(facts), dim=True), err=True)
     for field, items in _lists(message):
         shown = items[:_ROWS_SHOWN_BESIDE_TEXT]
-        if not shown:
+        if not shown or field.name == skipped:
             continue
         click.echo(click.style(f"{_words(field.name)}:", dim=True), err=True)
         for item in shown:
@@ -143,7 +155,9 @@ def _print_margin(message: Message, skipped: str) -> None:
 def _phrase(name: str, value: str) -> str:
     """A fact as a part of a sentence: `119 tokens`, `truncated`, `snapshot 1a2b…`."""
     if name.endswith(" count"):
-        return f"{value} {name.removesuffix(' count')}{'' if value == '1' else 's'}"
+        what = name.removesuffix(" count")
+        # Of what is named by what was done to it there is no plural.
+        return f"{value} {what}{'' if value == '1' or what.endswith('ed') else 's'}"
     if value in ("yes", "no"):
         return name if value == "yes" else ""
     return f"{name} {_brief(value)}"

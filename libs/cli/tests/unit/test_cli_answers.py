@@ -10,6 +10,7 @@ from toolmesh.audit.v1 import audit_event_pb2, audit_service_pb2
 from toolmesh.catalog.v1 import catalog_service_pb2, status_pb2, status_service_pb2
 from toolmesh.identity.v1 import api_key_pb2, api_key_service_pb2, user_pb2, user_service_pb2
 from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2
+from toolmesh.semgrep.v1 import finding_pb2, semgrep_service_pb2
 from toolmesh.workspace.v1 import workspace_pb2, workspace_service_pb2
 from toolmesh_cli.answers import print_answer, print_json
 
@@ -164,3 +165,32 @@ def test_json_is_proto3_json_with_every_field(capfd: pytest.CaptureFixture[str])
     assert shown["id"] == "é"
     assert shown["fileCount"] == "2"
     assert shown["sizeBytes"] == "0"
+
+
+def test_places_in_code_are_shown_as_compilers_do(capfd: pytest.CaptureFixture[str]) -> None:
+    """Editors and people know `path:line:column`; what is known besides is on stderr."""
+    finding = finding_pb2.Finding(
+        rule="no-eval",
+        severity=finding_pb2.SEVERITY_ERROR,
+        message="`eval` runs whatever the text says; parse the text with `ast.literal_eval` instead.",
+        path="shop/cart.py",
+        range=finding_pb2.Range(start_line=7, start_column=5, end_line=7, end_column=12),
+        lines="    eval(text)",
+        fingerprint="ab" * 16,
+        fixable=True,
+    )
+    print_answer(
+        semgrep_service_pb2.ScanResponse(
+            findings=[finding],
+            token_count=99,
+            summary=semgrep_service_pb2.ScanSummary(finding_count=1, suppressed_count=2),
+        )
+    )
+    shown = capfd.readouterr()
+    assert shown.out == (
+        "shop/cart.py:7:5  no-eval  error  fixable\n"
+        "    `eval` runs whatever the text says; parse the text with `ast.literal_eval` instead.\n"
+        "    eval(text)\n"
+    )
+    assert "99 tokens" in shown.err
+    assert "2 suppressed ·" in shown.err
