@@ -1,14 +1,11 @@
 """The repomap service as its callers meet it: real servers, real stubs, a real workspace."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from toolmesh.repomap.v1 import (
     repomap_pb2,
@@ -20,16 +17,9 @@ from toolmesh.workspace.v1 import (
     workspace_service_pb2,
     workspace_service_pb2_grpc,
 )
-from toolmesh_client.channels import open_channel, service_address
-from toolmesh_repomap.service import open_service
-from toolmesh_repomap.settings import Settings
-from toolmesh_serving.server import running
 from toolmesh_serving.tokens import count_tokens
-from toolmesh_workspace.service import open_service as open_workspace_service
-from toolmesh_workspace.settings import Settings as WorkspaceSettings
-from toolmesh_workspaces.push import push_folder
 
-TokenOf = Callable[..., Awaitable[str]]
+Call = Callable[..., Awaitable[Any]]
 Map = Callable[..., Awaitable[repomap_service_pb2.MapResponse]]
 
 _FILES = {
@@ -50,49 +40,13 @@ def _bearer(token: str) -> tuple[tuple[str, str], ...]:
 
 
 @pytest.fixture
-async def workspaces(
-    identity_pattern: str, valkey_url: str, socket_folder: Path, token_of: TokenOf
-) -> AsyncGenerator[workspace_service_pb2_grpc.WorkspaceServiceStub]:
-    """A running workspace service, called by the developer ann."""
-    address = service_address(identity_pattern, "workspace")
-    settings = WorkspaceSettings(
-        listen=address,
-        address_pattern=identity_pattern,
-        redis_url=valkey_url,
-        blob_store=str(socket_folder / "blobs"),
-    )
-    token = await token_of("developer", subject="ann")
-
-    async def anns_token() -> str:
-        return token
-
-    async with (
-        open_workspace_service(settings) as service,
-        running(settings, service),
-        open_channel(address, token=anns_token) as channel,
-    ):
-        yield workspace_service_pb2_grpc.WorkspaceServiceStub(channel)
+def repomap(repomap_channel: grpc.aio.Channel) -> repomap_service_pb2_grpc.RepomapServiceStub:
+    """The stub of a running repomap service, called by nobody in particular."""
+    return repomap_service_pb2_grpc.RepomapServiceStub(repomap_channel)
 
 
 @pytest.fixture
-async def repomap(
-    identity_pattern: str, tmp_path: Path
-) -> AsyncGenerator[repomap_service_pb2_grpc.RepomapServiceStub]:
-    """A running repomap service, called by nobody in particular."""
-    address = service_address(identity_pattern, "repomap")
-    settings = Settings(
-        listen=address, address_pattern=identity_pattern, data_folder=tmp_path / "repomap"
-    )
-    async with (
-        open_service(settings) as service,
-        running(settings, service),
-        open_channel(address) as channel,
-    ):
-        yield repomap_service_pb2_grpc.RepomapServiceStub(channel)
-
-
-@pytest.fixture
-async def draw(repomap: repomap_service_pb2_grpc.RepomapServiceStub, token_of: TokenOf) -> Map:
+async def draw(repomap: repomap_service_pb2_grpc.RepomapServiceStub, token_of: Call) -> Map:
     """Asks for maps as the developer ann, unless told otherwise."""
     tokens = {"ann": await token_of("developer", subject="ann")}
 
@@ -107,42 +61,11 @@ async def draw(repomap: repomap_service_pb2_grpc.RepomapServiceStub, token_of: T
     return draw
 
 
-async def _create(stub: workspace_service_pb2_grpc.WorkspaceServiceStub) -> str:
-    request = workspace_service_pb2.CreateWorkspaceRequest(display_name="shop")
-    return (await stub.CreateWorkspace(request)).workspace.id
-
-
-async def _push(
-    stub: workspace_service_pb2_grpc.WorkspaceServiceStub, workspace: str, root: Path
-) -> str:
-    for path, content in _FILES.items():
-        file = root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return (await push_folder(stub, workspace=workspace, root=root)).workspace.snapshot
-
-
 @pytest.fixture
-async def shop(
-    workspaces: workspace_service_pb2_grpc.WorkspaceServiceStub, tmp_path: Path
-) -> tuple[str, str]:
+async def shop(push_tree: Call) -> tuple[str, str]:
     """A pushed workspace of ann's: its id and its snapshot."""
-    workspace = await _create(workspaces)
-    return workspace, await _push(workspaces, workspace, tmp_path / "shop")
-
-
-def _failure(
-    error: grpc.aio.AioRpcError,
-) -> tuple[grpc.StatusCode, str, list[str]]:
-    """The code, the reason and the fields that a failure names."""
-    failed: Any = error  # has what a call has, which its type does not say
-    status = rpc_status.from_call(failed)
-    assert status is not None
-    info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    for detail in status.details:
-        detail.Unpack(info)
-        detail.Unpack(bad_request)
-    return error.code(), info.reason, [each.field for each in bad_request.field_violations]
+    workspace = await push_tree(_FILES)
+    return workspace.id, workspace.snapshot
 
 
 async def test_maps_a_workspace(draw: Map, shop: tuple[str, str]) -> None:
@@ -168,17 +91,13 @@ async def test_maps_a_workspace(draw: Map, shop: tuple[str, str]) -> None:
 
 
 async def test_a_second_push_parses_what_changed(
-    draw: Map,
-    workspaces: workspace_service_pb2_grpc.WorkspaceServiceStub,
-    shop: tuple[str, str],
-    tmp_path: Path,
+    draw: Map, shop: tuple[str, str], push_tree: Call
 ) -> None:
     """Only new contents are parsed, and the old snapshot can still be mapped."""
     workspace, old = shop
     before = await draw(workspace)
-    root = tmp_path / "shop"
-    (root / "shop" / "cart.py").write_text("def count_items():\n    pass\n")
-    await push_folder(workspaces, workspace=workspace, root=root)
+    changed = {"shop/cart.py": "def count_items():\n    pass\n"}
+    await push_tree(_FILES | changed, workspace=workspace)
     answer = await draw(workspace)
     assert answer.stats.parsed_file_count == 1
     assert "def count_items()" in answer.map
@@ -205,13 +124,14 @@ async def test_a_question_is_passed_on(draw: Map, shop: tuple[str, str]) -> None
     assert answer.map.startswith("shop/cart.py:\n3 def sum_up(items)")
 
 
-async def test_a_question_that_is_too_long_is_refused(draw: Map, shop: tuple[str, str]) -> None:
+async def test_a_question_that_is_too_long_is_refused(
+    draw: Map, shop: tuple[str, str], failure_of: Call
+) -> None:
     """A question has a limit, and its field is named."""
     assert (await draw(shop[0], question="tax " * 2500)).map
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await draw(shop[0], question="tax " * 2501)
-    code, _, fields = _failure(caught.value)
-    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["question"])
+    failure = await failure_of(draw(shop[0], question="tax " * 2501))
+    assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert list(failure.fields) == ["question"]
 
 
 async def test_the_structured_view(draw: Map, shop: tuple[str, str]) -> None:
@@ -236,39 +156,41 @@ async def test_the_structured_view(draw: Map, shop: tuple[str, str]) -> None:
     assert small.left_out_definition_count == 3 - sum(len(file.symbols) for file in small.files)
 
 
-async def test_unknown_focus_path(draw: Map, shop: tuple[str, str]) -> None:
+async def test_unknown_focus_path(draw: Map, shop: tuple[str, str], failure_of: Call) -> None:
     """A focus path that is no file is refused by the name of its field."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await draw(shop[0], focus_paths=["shop/cart.py", "shop/none.py"])
-    assert _failure(caught.value) == (
-        grpc.StatusCode.INVALID_ARGUMENT,
-        "FOCUS_PATH_UNKNOWN",
-        ["focus_paths[1]"],
-    )
+    failure = await failure_of(draw(shop[0], focus_paths=["shop/cart.py", "shop/none.py"]))
+    assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (failure.reason, list(failure.fields)) == ("FOCUS_PATH_UNKNOWN", ["focus_paths[1]"])
 
 
 async def test_empty_workspace(
-    draw: Map, workspaces: workspace_service_pb2_grpc.WorkspaceServiceStub
+    draw: Map, workspaces: workspace_service_pb2_grpc.WorkspaceServiceStub, failure_of: Call
 ) -> None:
     """A workspace that nothing was pushed to has no map yet."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await draw(await _create(workspaces))
-    assert _failure(caught.value)[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "WORKSPACE_EMPTY")
+    request = workspace_service_pb2.CreateWorkspaceRequest(display_name="empty")
+    made = await workspaces.CreateWorkspace(request)
+    failure = await failure_of(draw(made.workspace.id))
+    assert (failure.code, failure.reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "WORKSPACE_EMPTY",
+    )
 
 
-async def test_unknown_and_foreign_workspaces(draw: Map, shop: tuple[str, str]) -> None:
+async def test_unknown_and_foreign_workspaces(
+    draw: Map, shop: tuple[str, str], failure_of: Call
+) -> None:
     """Someone else's workspace is as unknown as one that does not exist, mapped before or not."""
     await draw(shop[0])
     for workspace, subject in (("no-such-workspace", "ann"), (shop[0], "bob")):
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await draw(workspace, subject=subject)
-        assert _failure(caught.value)[:2] == (grpc.StatusCode.NOT_FOUND, "WORKSPACE_UNKNOWN")
+        failure = await failure_of(draw(workspace, subject=subject))
+        assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "WORKSPACE_UNKNOWN")
 
 
 async def test_who_is_unshared_reads_no_more(
     draw: Map,
     shop: tuple[str, str],
     workspaces: workspace_service_pb2_grpc.WorkspaceServiceStub,
+    failure_of: Call,
 ) -> None:
     """Nothing that was kept of its maps outlives its access, by the newest snapshot or its id."""
     workspace, snapshot = shop
@@ -282,28 +204,66 @@ async def test_who_is_unshared_reads_no_more(
             assert (await draw(workspace, subject="bob", snapshot=wanted)).map
         await workspaces.UnshareWorkspace(unshare)
         for wanted in ("", snapshot):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await draw(workspace, subject="bob", snapshot=wanted)
-            assert _failure(caught.value)[:2] == (grpc.StatusCode.NOT_FOUND, "WORKSPACE_UNKNOWN")
+            failure = await failure_of(draw(workspace, subject="bob", snapshot=wanted))
+            assert (failure.code, failure.reason) == (
+                grpc.StatusCode.NOT_FOUND,
+                "WORKSPACE_UNKNOWN",
+            )
     assert (await draw(workspace)).map
 
 
-async def test_unknown_snapshot(draw: Map, shop: tuple[str, str]) -> None:
+async def test_unknown_snapshot(draw: Map, shop: tuple[str, str], failure_of: Call) -> None:
     """A snapshot that the workspace does not have is not found."""
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await draw(shop[0], snapshot="0" * 64)
-    assert _failure(caught.value)[:2] == (grpc.StatusCode.NOT_FOUND, "SNAPSHOT_UNKNOWN")
+    failure = await failure_of(draw(shop[0], snapshot="0" * 64))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "SNAPSHOT_UNKNOWN")
 
 
 async def test_needs_the_scope(
-    repomap: repomap_service_pb2_grpc.RepomapServiceStub, token_of: TokenOf
+    repomap: repomap_service_pb2_grpc.RepomapServiceStub, token_of: Call, failure_of: Call
 ) -> None:
     """Without a token, or with one that lacks the scope, nothing is told."""
     request = repomap_service_pb2.MapRequest(workspace="any")
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await repomap.Map(request)
-    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert (await failure_of(repomap.Map(request))).code is grpc.StatusCode.UNAUTHENTICATED
     auditor = await token_of("auditor")
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await repomap.Map(request, metadata=_bearer(auditor))
-    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    failure = await failure_of(repomap.Map(request, metadata=_bearer(auditor)))
+    assert failure.code is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_indexing_tells_how_far_it_is(
+    repomap: repomap_service_pb2_grpc.RepomapServiceStub,
+    draw: Map,
+    shop: tuple[str, str],
+    token_of: Call,
+) -> None:
+    """A first index streams its progress and ends with the summary; a second has nothing to do."""
+    request = repomap_service_pb2.IndexRequest(workspace=shop[0])
+    metadata = _bearer(await token_of("developer", subject="ann"))
+    steps = [step async for step in repomap.Index(request, metadata=metadata)]
+    progress = [step.progress for step in steps[:-1]]
+    assert progress
+    assert all(step.total_count == 5 for step in progress)
+    done = [step.done_count for step in progress]
+    assert done == sorted(done)
+    assert done[-1] == 5
+    summary = steps[-1].summary
+    assert (summary.snapshot, summary.file_count, summary.source_file_count) == (shop[1], 5, 4)
+    assert (summary.parsed_file_count, summary.definition_count) == (4, 3)
+    assert {each.path for each in summary.skipped_files} == {"bad/latin.py", "bad/deep.py"}
+    assert summary.skipped_file_count == 2
+    assert (await draw(shop[0])).stats.parsed_file_count == 0
+    again = [step async for step in repomap.Index(request, metadata=metadata)]
+    assert len(again) == 1
+    assert again[0].summary.parsed_file_count == 0
+
+
+async def test_indexing_of_a_foreign_workspace(
+    repomap: repomap_service_pb2_grpc.RepomapServiceStub,
+    shop: tuple[str, str],
+    token_of: Call,
+    failure_of: Call,
+) -> None:
+    """Someone else's workspace is as unknown as none."""
+    request = repomap_service_pb2.IndexRequest(workspace=shop[0])
+    metadata = _bearer(await token_of("developer", subject="bob"))
+    failure = await failure_of(repomap.Index(request, metadata=metadata).read())
+    assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "WORKSPACE_UNKNOWN")
