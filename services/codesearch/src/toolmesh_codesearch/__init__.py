@@ -1,0 +1,1 @@
+"""Finds code by meaning, names, exact text and regular expression."""

@@ -1,0 +1,160 @@
+"""Turns what a search found into an answer that keeps to its tokens."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from toolmesh.codesearch.v1 import codesearch_service_pb2, hit_pb2
+from toolmesh_codesearch.errors import SearchInvalid
+from toolmesh_codesearch.hit_code import HitCode, code_of, shares
+from toolmesh_codesearch.page_tokens import PageToken
+from toolmesh_codesearch.searches import FoundUnit, Result
+
+Answer = TypeVar(
+    "Answer", codesearch_service_pb2.SearchResponse, codesearch_service_pb2.FindSimilarResponse
+)
+
+_MOST_LINES_NAMED = 10
+_CHARACTERS_A_TOKEN = 3.0
+# What a hit costs to have code at all: the names of its fields, its line.
+_CODE_FIELDS = 16
+_ROUNDS = 6
+_KINDS = {
+    value.name.removeprefix("SYMBOL_KIND_").lower(): value.number
+    for value in hit_pb2.SymbolKind.DESCRIPTOR.values
+}
+KIND_NAMES = {number: name for name, number in _KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The hits of a page, and the contents of their files by digest."""
+
+    result: Result
+    hits: Sequence[FoundUnit]
+    contents: Mapping[bytes, bytes]
+    token: PageToken
+
+
+class AnswerWriter:
+    """Writes answers of at most so many tokens."""
+
+    def __init__(self, count_tokens: Callable[[str], int]) -> None:
+        self._count_tokens = count_tokens
+
+    def write(self, kind: type[Answer], page: Page, most: int) -> Answer:
+        """Return the answer: as many of the hits as fit, then as much of their code.
+
+        Raises:
+            SearchInvalid: not even one hit fits.
+        """
+        codes = [
+            code_of(hit.unit, page.contents.get(hit.digest, b""), hit.matched_lines)
+            for hit in page.hits
+        ]
+        count, used = len(page.hits), 0
+        while True:
+            answer = self._counted(_answer(kind, page, count, []), most)
+            used = answer.token_count
+            if used <= most or not count:
+                break
+            count -= max(1, count // 4)
+        if page.hits and not count:
+            raise SearchInvalid.at("max_tokens", f"not even one hit fits into {most} tokens")
+        return self._with_code(kind, page, codes[:count], answer, most)
+
+    def _with_code(
+        self, kind: type[Answer], page: Page, codes: Sequence[HitCode], bare: Answer, most: int
+    ) -> Answer:
+        """Return the answer with as much code as fits; `bare` has none."""
+        best = bare
+        budget = float(most - bare.token_count)
+        for _ in range(_ROUNDS):
+            shown = _shortened(codes, int(budget))
+            answer = self._counted(_answer(kind, page, len(codes), shown), most)
+            over = answer.token_count / most
+            if over <= 1 and answer.token_count >= best.token_count:
+                best = answer
+            whole = all(cut is code for cut, code in zip(shown, codes, strict=True))
+            if 0.93 <= over <= 1 or (over <= 1 and whole):
+                break
+            budget *= (
+                0.97 * (most - bare.token_count) / max(1, answer.token_count - bare.token_count)
+            )
+        return best
+
+    def _counted(self, answer: Answer, most: int) -> Answer:
+        """Set how many tokens an answer has, the digits that say so included."""
+        answer.token_count = most
+        while (count := self._count_tokens(_json(answer))) != answer.token_count:
+            # Each round changes but the digits; three of them are one token.
+            smaller = count < answer.token_count
+            answer.token_count = count
+            if not smaller:
+                break
+        return answer
+
+
+def _answer(kind: type[Answer], page: Page, count: int, codes: Sequence[HitCode]) -> Answer:
+    result, token = page.result, page.token
+    end = token.offset + count
+    answer = kind(
+        hits=map(_hit, page.hits[:count]),
+        snapshot=result.index.digest,
+        hit_count=len(result),
+        share_ready=round(result.index.meanings.share_ready, 4),
+    )
+    for hit, code in zip(answer.hits, codes, strict=False):
+        if code.lines:
+            hit.code, hit.code_start_line = code.text, code.start_line
+        hit.code_truncated = code.truncated
+    if not codes:
+        for hit in answer.hits:
+            hit.code_truncated = True
+    if end < len(result):
+        answer.truncated = True
+        answer.next_page_token = PageToken(end, result.index.digest, token.search).encode()
+    return answer
+
+
+def _hit(found: FoundUnit) -> hit_pb2.Hit:
+    unit = found.unit
+    return hit_pb2.Hit(
+        path=found.path,
+        start_line=unit.line,
+        end_line=unit.end_line,
+        symbol=unit.qualified,
+        kind=hit_pb2.SymbolKind.ValueType(_KINDS[unit.kind]),
+        language=found.language,
+        score=round(found.score, 4),
+        exact_name=found.exact_name,
+        matched_words=found.matched_words,
+        meaning=round(max(found.meaning, 0.0), 3),
+        matched_lines=found.matched_lines[:_MOST_LINES_NAMED],
+    )
+
+
+def _shortened(codes: Sequence[HitCode], budget: int) -> list[HitCode]:
+    """Cut codes to about so many tokens together."""
+    sizes = [int(len(code.text) / _CHARACTERS_A_TOKEN) + _CODE_FIELDS for code in codes]
+    return [
+        code if share >= size else code.shortened(_lines_within(code, share - _CODE_FIELDS))
+        for code, size, share in zip(codes, sizes, shares(sizes, budget), strict=True)
+    ]
+
+
+def _lines_within(code: HitCode, tokens: int) -> int:
+    """Count how many of its lines have about so many tokens."""
+    left = tokens * _CHARACTERS_A_TOKEN
+    for count, line in enumerate(code.lines):
+        left -= len(line) + 1
+        if left < 0:
+            return count
+    return len(code.lines)
+
+
+def _json(message: Message) -> str:
+    return json_format.MessageToJson(message, indent=None)

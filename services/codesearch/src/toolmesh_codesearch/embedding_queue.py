@@ -1,0 +1,128 @@
+"""Makes the embeddings that indexes lack, in batches, those asked for last first."""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+
+import numpy as np
+import structlog
+
+from toolmesh_codesearch.embedding_process import (
+    EmbeddingFailedError,
+    EmbeddingProcess,
+    embedding_process,
+)
+from toolmesh_codesearch.index_store import IndexStore, part_key
+from toolmesh_codesearch.indexing import SnapshotIndex
+
+_log = structlog.get_logger(__name__)
+
+_BATCH_TEXTS = 64
+_MOST_WANTED = 8
+
+
+class EmbeddingQueue:
+    """Gives work to one process, started when there is some and ended when there is none.
+
+    `threads` is how many it may use; with 0 no embeddings are made. It lives on for `idle_seconds`.
+    """
+
+    def __init__(self, store: IndexStore, *, threads: int, idle_seconds: float) -> None:
+        self._store = store
+        self._threads = threads
+        self._idle_seconds = idle_seconds
+        self._wanted: OrderedDict[str, SnapshotIndex] = OrderedDict()
+        self._given_up: set[int] = set()
+        self._more = asyncio.Event()
+        self._stepped = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    def want(self, index: SnapshotIndex) -> None:
+        """Make what an index lacks, before what others lack."""
+        if not self._threads or index.meanings.ready_count == index.meanings.embedded_count:
+            return
+        self._wanted[index.digest] = index
+        self._wanted.move_to_end(index.digest)
+        while len(self._wanted) > _MOST_WANTED:
+            self._wanted.popitem(last=False)
+        self._more.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="embeddings")
+
+    async def next_batch(self, index: SnapshotIndex) -> bool:
+        """Wait until more embeddings have come; False when an index lacks none that can be made."""
+        if index.digest not in self._wanted or self._task is None or self._task.done():
+            return False
+        async with self._stepped:
+            await self._stepped.wait()
+        return True
+
+    async def close(self) -> None:
+        """End the process; what it has at hand is made anew some other time."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        try:
+            while self._wanted:
+                try:
+                    async with embedding_process(self._threads) as process:
+                        await self._serve(process)
+                except EmbeddingFailedError as error:
+                    _log.warning("codesearch.embedding_failed", error=str(error))
+                    self._wanted.clear()
+        finally:
+            self._wanted.clear()
+            async with self._stepped:
+                self._stepped.notify_all()
+
+    async def _serve(self, process: EmbeddingProcess) -> None:
+        """Work until there was nothing to do for a while."""
+        while True:
+            while self._wanted:
+                index = next(reversed(self._wanted.values()))
+                if not await self._step(process, index):
+                    self._wanted.pop(index.digest, None)
+                async with self._stepped:
+                    self._stepped.notify_all()
+            self._more.clear()
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    await self._more.wait()
+            except TimeoutError:
+                return
+
+    async def _step(self, process: EmbeddingProcess, index: SnapshotIndex) -> bool:
+        """Make a batch of what an index lacks; False when there is nothing left to make."""
+        missing = await asyncio.to_thread(index.meanings.missing)
+        ids = [each for each in missing.tolist() if each not in self._given_up][:_BATCH_TEXTS]
+        if not ids:
+            return False
+        texts = await asyncio.to_thread(self._store.texts, ids)
+        made = await asyncio.to_thread(self._store.vectors, set(ids) - texts.keys())
+        lost = set(ids) - texts.keys() - made.keys()
+        if lost:
+            await asyncio.to_thread(self._forget, index, lost)
+        if texts:
+            try:
+                rows = await process.embed(list(texts.values()))
+            except EmbeddingFailedError:
+                self._given_up.update(texts)
+                raise
+            vectors = dict(zip(texts, rows, strict=True))
+            await asyncio.to_thread(self._store.put_vectors, vectors)
+            made |= vectors
+        for wanted in list(self._wanted.values()):
+            await asyncio.to_thread(wanted.meanings.add, made)
+        return True
+
+    def _forget(self, index: SnapshotIndex, lost: set[int]) -> None:
+        """Have the parts made anew some time whose texts the store has let go of."""
+        self._given_up.update(lost)
+        columns = index.columns
+        units = np.flatnonzero(np.isin(columns.text_ids, np.fromiter(lost, dtype=np.uint64)))
+        files = {columns.files[file] for file in columns.unit_files[units].tolist()}
+        self._store.drop_parts([part_key(file.digest, file.language) for file in files])
+        _log.info("codesearch.texts_lost", text_count=len(lost), file_count=len(files))

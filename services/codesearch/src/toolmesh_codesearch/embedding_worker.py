@@ -1,0 +1,58 @@
+"""The process that embeds, at low priority: searches and everything else go first.
+
+It speaks frames over its standard input and output: four bytes of length (big endian), then as many
+bytes. The first frame it sends is empty and says that it is ready. Each frame in is a MessagePack
+array of texts, each frame out their embeddings in the same order, as rows of 8-bit integers. It
+ends when its input ends. Its argument is how many threads it may use.
+"""
+
+import os
+import sys
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+
+from toolmesh_codesearch.embedding_model import EmbeddingModel
+from toolmesh_codesearch.meanings import DIMENSIONS, quantised
+
+_NICE = 15
+_MOST_TOKENS = 128
+_BATCH_TEXTS = 16
+
+
+def embed_batch(model: EmbeddingModel, texts: list[str]) -> bytes:
+    """Return the embeddings of texts; those of like length are embedded together."""
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    rows = np.empty((len(texts), DIMENSIONS), dtype=np.int8)
+    for start in range(0, len(order), _BATCH_TEXTS):
+        places = order[start : start + _BATCH_TEXTS]
+        rows[places] = quantised(model.embed([texts[place] for place in places]))
+    return rows.tobytes()
+
+
+def _read_frame(stream: BinaryIO) -> bytes | None:
+    header = stream.read(4)
+    return stream.read(int.from_bytes(header)) if len(header) == 4 else None
+
+
+def _write_frame(stream: BinaryIO, data: bytes) -> None:
+    stream.write(len(data).to_bytes(4) + data)
+    stream.flush()
+
+
+def main() -> None:
+    """Answer frames until the input ends."""
+    os.nice(_NICE)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # What a library prints must not end up between the frames.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    model = EmbeddingModel(threads=int(sys.argv[1]), most_tokens=_MOST_TOKENS)
+    decoder = msgspec.msgpack.Decoder(list[str])
+    _write_frame(answers, b"")
+    while (data := _read_frame(sys.stdin.buffer)) is not None:
+        _write_frame(answers, embed_batch(model, decoder.decode(data)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Makes the indexes of snapshots, file by file, and only of what was not known before."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolmesh_codesearch.columns import Columns, IndexedFile, make_columns
+from toolmesh_codesearch.contents import CachedSnapshot
+from toolmesh_codesearch.index_store import IndexStore, PartKey, part_key
+from toolmesh_codesearch.meanings import Meanings
+from toolmesh_codesearch.parts import FilePart, make_part
+from toolmesh_codesearch.path_roles import path_weights
+from toolmesh_codesearch.sections import document_language
+from toolmesh_codesearch.word_scores import WordScorer
+from toolmesh_codesearch.words import Vocabulary
+from toolmesh_outlines.outline import Outline
+from toolmesh_outlines.outliner import OutlinedFile, Outliner, languages_of
+from toolmesh_outlines.snapshot import SnapshotFile
+
+_SKIPPED = Outline(skipped="too large")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many things of a stage are done; a total of 0 is not known yet."""
+
+    stage: str
+    done: int
+    total: int
+
+
+OnProgress = Callable[[Progress], None]
+"""Is told how far the work is; it must be quick and must not fail."""
+
+
+@dataclass(frozen=True, eq=False)
+class SnapshotIndex:
+    """All that searches of a snapshot are answered from."""
+
+    digest: str
+    columns: Columns
+    meanings: Meanings
+    read_file_count: int
+
+    @cached_property
+    def word_scorer(self) -> WordScorer:
+        """What scores units by their words."""
+        return WordScorer(self.columns)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """What the path of each unit's file says of its worth, 1 for plain code."""
+        return path_weights([file.path for file in self.columns.files])[self.columns.unit_files]
+
+
+class Indexer:
+    """Makes indexes; what it learns of a content goes into the store."""
+
+    def __init__(
+        self, outliner: Outliner, store: IndexStore, vocabulary: Vocabulary, *, max_file_bytes: int
+    ) -> None:
+        self._outliner = outliner
+        self._store = store
+        self._vocabulary = vocabulary
+        self._max_file_bytes = max_file_bytes
+
+    async def index(self, snapshot: CachedSnapshot, on_progress: OnProgress) -> SnapshotIndex:
+        """Return the index of a snapshot; raises what the snapshot's `read_many` raises."""
+        outlined = await asyncio.to_thread(languages_of, snapshot)
+        files = [file for file in snapshot if file.digest]
+        languages = {
+            file.path: outlined.get(file.path) or document_language(file.path) for file in files
+        }
+        keys = [part_key(file.digest, languages[file.path]) for file in files]
+        parts = await asyncio.to_thread(self._store.parts, set(keys))
+        missing = {key: file for key, file in zip(keys, files, strict=True) if key not in parts}
+        await self._read(snapshot, list(missing.values()), languages, parts, on_progress)
+        indexed = [IndexedFile(file.path, file.digest, languages[file.path]) for file in files]
+        ordered = [parts[key] for key in keys]
+        return await asyncio.to_thread(
+            self._put_together, snapshot.digest, indexed, ordered, len(missing)
+        )
+
+    async def _read(
+        self,
+        snapshot: CachedSnapshot,
+        files: Sequence[SnapshotFile],
+        languages: dict[str, str],
+        parts: dict[PartKey, FilePart],
+        on_progress: OnProgress,
+    ) -> None:
+        """Add the parts of files to those that are known."""
+        by_path = {file.path: file for file in files}
+        done = 0
+        code = {path: language for path, language in languages.items() if path in by_path}
+        outlines = self._outliner.outline(snapshot, files=files)
+        async with aclosing(outlines):
+            async for batch in outlines:
+                readable = self._readable(batch, by_path)
+                contents = {
+                    digest: content async for digest, content in snapshot.read_many(readable)
+                }
+                parts |= await asyncio.to_thread(self._made, batch, by_path, contents, code)
+                done += len(batch)
+                on_progress(Progress("files", done, len(files)))
+
+    def _readable(
+        self, batch: Iterable[OutlinedFile], by_path: dict[str, SnapshotFile]
+    ) -> set[bytes]:
+        return {
+            by_path[file.path].digest
+            for file in batch
+            if not file.outline.skipped and 0 < file.size_bytes <= self._max_file_bytes
+        }
+
+    def _made(
+        self,
+        batch: Iterable[OutlinedFile],
+        by_path: dict[str, SnapshotFile],
+        contents: dict[bytes, bytes],
+        languages: dict[str, str],
+    ) -> dict[PartKey, FilePart]:
+        parts: dict[PartKey, FilePart] = {}
+        texts: dict[int, str] = {}
+        for file in batch:
+            digest, language = by_path[file.path].digest, languages[file.path]
+            too_large = file.size_bytes > self._max_file_bytes
+            outline = _SKIPPED if too_large else file.outline
+            made = make_part(contents.get(digest, b""), language, outline, self._vocabulary)
+            parts[part_key(digest, language)] = made.part
+            texts |= made.texts
+        self._store.put_parts(parts, texts)
+        return parts
+
+    def _put_together(
+        self,
+        digest: str,
+        files: Sequence[IndexedFile],
+        parts: Sequence[FilePart],
+        read_file_count: int,
+    ) -> SnapshotIndex:
+        columns = make_columns(files, parts, self._vocabulary)
+        meanings = Meanings(columns.text_ids)
+        meanings.add(self._store.vectors(meanings.missing().tolist()))
+        return SnapshotIndex(digest, columns, meanings, read_file_count)

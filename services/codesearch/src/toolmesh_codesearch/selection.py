@@ -1,0 +1,79 @@
+"""Which units of a snapshot a search looks at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pathspec
+from numpy.typing import NDArray
+
+from toolmesh_codesearch.columns import Columns
+from toolmesh_codesearch.errors import LanguageUnknown, SearchInvalid
+from toolmesh_codesearch.sections import DOCUMENT_LANGUAGES
+from toolmesh_codesearch.units import KINDS
+from toolmesh_outlines.languages import LANGUAGES
+
+_KNOWN_LANGUAGES = sorted({language.name for language in LANGUAGES} | DOCUMENT_LANGUAGES)
+_KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Globs as in `.gitignore`, names of languages, kinds of units; empty ones let all through."""
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    languages: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+
+
+class Selection:
+    """Checked filters.
+
+    Raises:
+        SearchInvalid: a glob cannot be used; the field and the glob are named.
+        LanguageUnknown: a language is not known; those that are, are named.
+    """
+
+    def __init__(self, filters: Filters) -> None:
+        self._include = _spec("include", filters.include) if filters.include else None
+        self._exclude = _spec("exclude", filters.exclude) if filters.exclude else None
+        self._languages = frozenset(name.lower() for name in filters.languages)
+        for index, name in enumerate(filters.languages):
+            if name.lower() not in _KNOWN_LANGUAGES:
+                raise LanguageUnknown.at(f"languages[{index}]", name, _KNOWN_LANGUAGES)
+        self._kinds = [_KIND_NUMBERS[kind] for kind in filters.kinds]
+
+    def mask(self, columns: Columns) -> NDArray[np.bool_] | None:
+        """Return which units are looked at; None for all of them."""
+        masks: list[NDArray[np.bool_]] = []
+        if self._languages or self._include or self._exclude:
+            files = np.fromiter(
+                (self._has(file.path, file.language) for file in columns.files),
+                dtype=np.bool_,
+                count=len(columns.files),
+            )
+            masks.append(files[columns.unit_files])
+        if self._kinds:
+            masks.append(np.isin(columns.kinds, self._kinds))
+        return np.logical_and.reduce(masks) if masks else None
+
+    def _has(self, path: str, language: str) -> bool:
+        if self._languages and language not in self._languages:
+            return False
+        if self._include is not None and not self._include.match_file(path):
+            return False
+        return self._exclude is None or not self._exclude.match_file(path)
+
+
+def _spec(field: str, globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
+    for index, glob in enumerate(globs):
+        if not glob.strip() or glob.startswith(("#", "!")):
+            raise SearchInvalid.at(
+                f"{field}[{index}]", f"{glob!r} is not a glob such as `*.py` or `src/**`"
+            )
+        try:
+            pathspec.GitIgnoreSpec.from_lines([glob])
+        except ValueError as error:
+            raise SearchInvalid.at(f"{field}[{index}]", f"{glob!r}: {error}") from error
+    return pathspec.GitIgnoreSpec.from_lines(globs)

@@ -1,0 +1,88 @@
+"""Puts the codesearch service together."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from toolmesh.codesearch.v1 import codesearch_service_pb2_grpc
+from toolmesh.workspace.v1 import workspace_service_pb2_grpc
+from toolmesh_codesearch.answer_servicer import AnswerWriter
+from toolmesh_codesearch.contents import ContentCache
+from toolmesh_codesearch.embedding_queue import EmbeddingQueue
+from toolmesh_codesearch.index_keeper import IndexKeeper
+from toolmesh_codesearch.index_store import IndexStore
+from toolmesh_codesearch.indexing import Indexer
+from toolmesh_codesearch.preparation import Preparer
+from toolmesh_codesearch.query_embedding import ModelEmbedder
+from toolmesh_codesearch.searches import Searches
+from toolmesh_codesearch.servicer import CodesearchServicer
+from toolmesh_codesearch.settings import Settings
+from toolmesh_codesearch.words import Vocabulary
+from toolmesh_codesearch.workspace_client import SnapshotOpener
+from toolmesh_outlines.outline_cache import OutlineCache
+from toolmesh_outlines.outliner import Outliner
+from toolmesh_outlines.worker_pool import WorkerPool
+from toolmesh_serving.peers import open_peer, open_verifier
+from toolmesh_serving.server import Service, Servicer
+from toolmesh_serving.tokens import count_tokens
+
+
+@asynccontextmanager
+async def open_service(settings: Settings) -> AsyncGenerator[Service]:
+    """Open what the service needs; processes that parse or embed are started when there is work.
+
+    It raises OSError or sqlite3.Error when the data folder cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        verifier = await stack.enter_async_context(open_verifier(settings))
+        channel = await stack.enter_async_context(open_peer(settings, "workspace"))
+        store = IndexStore(
+            settings.data_folder / "index.sqlite", max_bytes=settings.codesearch_store_bytes
+        )
+        stack.callback(store.close)
+        vocabulary = Vocabulary()
+        queue = EmbeddingQueue(
+            store,
+            threads=settings.codesearch_embedding_threads,
+            idle_seconds=settings.codesearch_worker_idle_seconds,
+        )
+        stack.push_async_callback(queue.close)
+        keeper = IndexKeeper(
+            Indexer(
+                _open_outliner(settings, stack),
+                store,
+                vocabulary,
+                max_file_bytes=settings.codesearch_max_file_bytes,
+            ),
+            kept_units=settings.codesearch_kept_units,
+            idle_seconds=settings.codesearch_index_idle_seconds,
+            on_index=queue.want,
+        )
+        stack.callback(keeper.close)
+        workspaces = workspace_service_pb2_grpc.WorkspaceServiceStub(channel)
+        contents = ContentCache(max_bytes=settings.codesearch_content_bytes)
+        embedder = ModelEmbedder(enabled=settings.codesearch_embedding_threads > 0)
+        servicer = CodesearchServicer(
+            searches=Searches(
+                keeper, vocabulary, embedder, most_at_once=settings.codesearch_searches
+            ),
+            preparer=Preparer(keeper, queue.next_batch),
+            snapshots=SnapshotOpener(workspaces, contents),
+            writer=AnswerWriter(count_tokens),
+        )
+        add = codesearch_service_pb2_grpc.add_CodesearchServiceServicer_to_server
+        yield Service(name="codesearch", servicers=(Servicer(add, servicer),), verifier=verifier)
+
+
+def _open_outliner(settings: Settings, stack: AsyncExitStack) -> Outliner:
+    cache = OutlineCache(
+        settings.data_folder / "outlines.sqlite", max_bytes=settings.codesearch_outline_bytes
+    )
+    stack.callback(cache.close)
+    pool = WorkerPool(
+        max_workers=settings.codesearch_workers,
+        max_memory_bytes=settings.codesearch_worker_memory_bytes,
+        file_seconds=settings.codesearch_file_seconds,
+        idle_timeout=settings.codesearch_worker_idle_seconds,
+    )
+    stack.push_async_callback(pool.close)
+    return Outliner(pool, cache, max_file_bytes=settings.codesearch_max_file_bytes)

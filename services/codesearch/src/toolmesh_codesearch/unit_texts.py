@@ -1,0 +1,48 @@
+"""Chooses what of a unit is embedded: what stands for its meaning."""
+
+import re
+from collections.abc import Sequence
+
+from toolmesh_codesearch.units import FILE_KIND, SECTION_KIND, Unit
+
+TEXT_VERSION = 1
+"""Counted up whenever the same unit gets another text."""
+
+_MOST_CHARACTERS = 480
+_MOST_BODY_BYTES = 2000
+_SPACES = re.compile(r"\s+")
+_MARKS = re.compile(r"[#/*\-=~\"'`]{2,}|^\s*[#*]+", re.MULTILINE)
+_JOINTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.]+")
+
+
+def unit_text(unit: Unit, lines: Sequence[bytes], *, alone: bool) -> str:
+    """Return the text that is embedded of a unit; empty when it has none.
+
+    `alone` tells that the file has no other unit.
+    """
+    if unit.kind == FILE_KIND:
+        # What is in no symbol is of use when the file has none, or says at its top what it is for.
+        return _clean(_body(lines, 1, unit.end_line if alone else 20))
+    if unit.kind == SECTION_KIND:
+        title = f"{unit.scope} > {unit.name}" if unit.scope else unit.name
+        return _clean(f"{title}: {_body(lines, unit.line + 1, unit.end_line)}")
+    name = _JOINTS.sub(" ", unit.qualified).strip()
+    comment = _body(lines, unit.first_line, unit.line - 1)
+    body = _body(lines, unit.line, unit.end_line)
+    return _clean(f"{name}: {comment} {body}")
+
+
+def _body(lines: Sequence[bytes], first: int, last: int) -> str:
+    """Return the beginning of what is on lines from the first to the last, both included."""
+    taken: list[bytes] = []
+    size = 0
+    for line in lines[first - 1 : last]:
+        taken.append(line[:_MOST_BODY_BYTES])
+        size += len(line)
+        if size > _MOST_BODY_BYTES:
+            break
+    return b"\n".join(taken)[:_MOST_BODY_BYTES].decode("utf-8", "replace")
+
+
+def _clean(text: str) -> str:
+    return _SPACES.sub(" ", _MARKS.sub(" ", text)).strip()[:_MOST_CHARACTERS]
