@@ -28,7 +28,7 @@ _BUILT_IN = {
     "status": _BuiltIn("status", "Show every process: health, restarts, memory."),
     "logs": _BuiltIn("logs", "Show the logs of the mesh on this machine."),
     "token": _BuiltIn("token", "Print an access token."),
-    "sign-in": _BuiltIn("sign_in", "Sign in with a password."),
+    "sign-in": _BuiltIn("sign_in", "Sign in with a password or an ID token."),
     "sign-out": _BuiltIn("sign_out", "End the session that you signed in to."),
     "whoami": _BuiltIn("whoami", "Show who you are to the mesh and what you may do."),
     "push": _BuiltIn("push", "Push a folder of code to a workspace."),
@@ -87,6 +87,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         outcome = toolmesh.main(arguments, prog_name="toolmesh", standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
     except click.UsageError as error:
         hint = f"see `{error.ctx.command_path} --help`" if error.ctx else ""
         return _show(CliError(error.format_message(), exit_code=ExitCode.USAGE, hint=hint))

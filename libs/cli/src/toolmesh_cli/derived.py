@@ -1,7 +1,7 @@
 """The commands that the contract describes: a group for each noun, a command for each method."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,6 +29,8 @@ BUILT_IN: Final = (
     *("up", "down", "status", "logs", "token", "whoami", "sign-in", "sign-out"),
     *("push", "tools", "call"),
 )
+# Methods that a flag of one of them calls: `sign-in --id-token`.
+BY_FLAG: Final = ("sign-in-with-id-token",)
 # Commands in a group that do more than one call: the module and the function that makes it.
 _WRITTEN: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -62,7 +64,7 @@ def groups() -> Groups:
     Raises:
         CliError: the stubs were not generated.
     """
-    return command_groups(contract().methods, taken=BUILT_IN)
+    return command_groups(contract().methods, taken=BUILT_IN + BY_FLAG)
 
 
 def group_help(name: str) -> str:
@@ -117,7 +119,7 @@ def method_command(name: str, method: Method) -> click.Command:
         name,
         params=known,
         callback=callback,
-        help=_help(method),
+        help=_help(method, asked_for=parameters.asked_for),
         short_help=method.comment.partition(". ")[0].rstrip("."),
     )
 
@@ -134,11 +136,13 @@ def limit_option() -> click.Option:
     )
 
 
-def _help(method: Method) -> str:
+def _help(method: Method, *, asked_for: Sequence[str]) -> str:
     access = method.policy.scope or ("nothing" if method.policy.public else "any valid token")
     lines = [method.comment, f"Needs: {access}. Takes {method.policy.timeout_seconds:g} s at most."]
     if method.tool:
         lines[1] += f" Tool: {method.tool.name}."
+    if asked_for:
+        lines.append(f"Asks for, or reads as lines from stdin: {', '.join(asked_for)}.")
     return "\n\n".join(lines)
 
 

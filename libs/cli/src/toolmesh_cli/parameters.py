@@ -1,7 +1,7 @@
 """The words and options of a derived command, made from the fields of the method's request."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,6 +82,12 @@ class Parameters:
         self._fields = [_parameter(f) for f in method.input.fields if f.name not in skipped]
         rest = [f for f in self._fields if f.field.name not in self._words]
         self._only_secrets = all(is_secret(each.field) for each in rest)
+
+    @property
+    def asked_for(self) -> Sequence[str]:
+        """The secrets that are asked for without a flag, in words."""
+        fields = [each.field for each in self._fields if is_secret(each.field)]
+        return [field.name.replace("_", " ") for field in fields if self._is_asked_for(field)]
 
     def click_parameters(self) -> Iterator[click.Parameter]:
         """What click is to know."""

@@ -192,8 +192,12 @@ def test_a_person_signs_in_and_out(
     assert toolmesh("sign-out").code == ExitCode.OK
     assert json.loads(toolmesh("whoami", "--json").out)["subject"] == "admin"
     assert toolmesh("sign-out").code == ExitCode.NOT_FOUND
-    monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("wrong\nno.id.token\n"))
     assert toolmesh("sign-in", "ann").code == ExitCode.DENIED
+    refused = toolmesh("sign-in", "--id-token")
+    assert (refused.code, "ID token" in refused.err) == (ExitCode.DENIED, True)
+    assert toolmesh("sign-in").code == ExitCode.USAGE
+    assert toolmesh("sign-in", "ann", "--id-token").code == ExitCode.USAGE
 
 
 @pytest.mark.usefixtures("mesh")

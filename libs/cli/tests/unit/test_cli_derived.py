@@ -1,15 +1,18 @@
 """Commands come from the contract."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import click
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 
+from toolmesh_cli.app import run
 from toolmesh_cli.arguments import kebab
 from toolmesh_cli.command_names import command_groups
-from toolmesh_cli.derived import BUILT_IN, command_group, contract, groups, method_command
+from toolmesh_cli.derived import BUILT_IN, BY_FLAG, command_group, contract, groups, method_command
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.method_names import find_method
 from toolmesh_cli.pushed import remember_push
@@ -24,7 +27,7 @@ def test_every_method_with_one_request_is_a_command() -> None:
     named = {
         m.path
         for m in contract().methods
-        if not m.client_streaming and kebab(m.name) not in BUILT_IN
+        if not m.client_streaming and kebab(m.name) not in BUILT_IN + BY_FLAG
     }
     assert len(shown) == len(set(shown))
     assert set(shown) == named
@@ -216,3 +219,28 @@ def test_an_unknown_method_gets_a_guess() -> None:
     with pytest.raises(CliError) as caught:
         find_method("repomap_mpa")
     assert "repomap_map" in caught.value.hint
+
+
+def test_no_field_that_holds_a_secret_is_typed_on_a_command_line() -> None:
+    """By its name: passwords, keys and tokens, but for those of pages."""
+    secret = re.compile(r"(password|api_key|(access|refresh|id|subject)_token)$")
+    fields = [
+        f for method in contract().methods for f in (*method.input.fields, *method.output.fields)
+    ]
+    texts = [f for f in fields if secret.search(f.name) and f.message_type is None]
+    texts = [f for f in texts if f.type == FieldDescriptor.TYPE_STRING]
+    assert len({f.full_name for f in texts}) >= 12
+    assert [f.full_name for f in texts if not is_secret(f)] == []
+
+
+def test_a_command_that_asks_for_a_secret_says_so() -> None:
+    """In its help, since there is no option to be seen."""
+    command = method_command("delegate-token", groups()["identity"]["delegate-token"])
+    assert command.help is not None
+    assert "Asks for, or reads as lines from stdin: subject token." in command.help
+
+
+def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """As help, not as an error."""
+    assert run(["users"]) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith("Usage: toolmesh users")
