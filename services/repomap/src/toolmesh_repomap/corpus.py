@@ -122,6 +122,12 @@ class Corpus:
             parent = self.columns.definition_parent.item(first + parent)
         return outer
 
+    def container(self, definition: int) -> str:
+        """Return the names of the definitions that one stands in, with dots between them."""
+        symbols = self.columns.definition_symbol
+        around = (symbols.item(outer) for outer in reversed(self.around(definition)))
+        return ".".join(map(self.name, around))
+
     def definition_rows(self, definitions: Ints) -> Ints:
         """Return the row of each definition."""
         return np.searchsorted(self.columns.definition_first, definitions, side="right") - 1

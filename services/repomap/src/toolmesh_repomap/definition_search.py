@@ -21,6 +21,8 @@ _MOST_CONTAINERS = 5
 _FOLDER_FILES = frozenset({"__init__", "index", "mod", "lib", "main"})
 _ROLE_ORDER = {Role.CODE: 0, Role.EXAMPLE: 1, Role.TEST: 1, Role.GENERATED: 2, Role.VENDORED: 2}
 _WORD = re.compile(r"\w+")
+# `Type::`, `Type<T>.`, `(t *Type[T]) `.
+_RECEIVER = re.compile(r"(\w+)(?:<[^<>]*>|\[[^\[\]]*\])?(?:::~?|[.:]|\)\s)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +80,6 @@ def search_definitions(index: SnapshotIndex, question: NameQuestion) -> FoundDef
     return FoundDefinitions(tuple(_ranked(index, found)))
 
 
-def container_of(index: SnapshotIndex, definition: int) -> str:
-    """Return the names of the definitions that one stands in, with dots between them."""
-    return ".".join(_enclosing(index, definition))
-
-
 def used_by_count(index: SnapshotIndex, definition: int) -> int:
     """Return how many other files use a definition's name and probably mean it."""
     place = index.graph.definition_places.item(definition)
@@ -127,20 +124,23 @@ def _scope(index: SnapshotIndex, definition: int) -> list[str]:
 
 
 def _enclosing(index: SnapshotIndex, definition: int) -> list[str]:
-    """Return the names around a definition, the outermost first.
-
-    Go's methods, C++'s and those of extensions stand alone and name their type in the signature.
-    """
+    """Return the names around a definition, the outermost first."""
     corpus, symbols = index.corpus, index.corpus.columns.definition_symbol
     names = [corpus.name(symbols.item(outer)) for outer in reversed(corpus.around(definition))]
     if not names:
-        name = re.escape(corpus.name(symbols.item(definition)))
-        receiver = re.search(
-            rf"(\w+)(?:<[^<>]*>|\[[^\[\]]*\])?(?:::|[.:]|\) ){name}\b", corpus.signature(definition)
-        )
-        return [receiver[1]] if receiver else []
+        return _receiver(corpus.name(symbols.item(definition)), corpus.signature(definition))
     # An implementation block is called as its type is written, with parameters.
     return [word[0] if (word := _WORD.match(name)) else name for name in names]
+
+
+def _receiver(name: str, signature: str) -> list[str]:
+    """Return the type before the name, as Go's methods, C++'s and those of extensions have it."""
+    for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", signature):
+        before = signature[: match.start()]
+        is_header = before.count("(") == before.count(")")
+        if is_header and (receiver := _RECEIVER.search(before)):
+            return [receiver[1]]
+    return []
 
 
 def _containers(index: SnapshotIndex, definitions: Ints) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from toolmesh_repomap.corpus_building import CorpusBuilder
 from toolmesh_repomap.import_links import NO_LINKS, ImportLinks, resolve_imports
 from toolmesh_repomap.question import QuestionMatcher
 from toolmesh_repomap.ranking import Ranker
-from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph
+from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph, distinct
 from toolmesh_repomap.string_table import Ints
 
 
@@ -63,7 +63,7 @@ class SnapshotIndex:
         """Which file leans on which."""
         graph, row_count = self.graph, self.corpus.file_count
         sources = np.repeat(np.arange(row_count), np.diff(graph.edge_first))
-        pairs = np.unique(sources * row_count + graph.place_rows[graph.edge_places])
+        pairs = distinct(sources * row_count + graph.place_rows[graph.edge_places])
         return FileLinks(
             used_by=np.bincount(pairs % max(row_count, 1), minlength=row_count),
             uses=np.bincount(pairs // max(row_count, 1), minlength=row_count),
@@ -75,7 +75,7 @@ class SnapshotIndex:
         graph, place_count = self.graph, max(len(self.graph.place_rows), 1)
         sources = np.repeat(np.arange(self.corpus.file_count), np.diff(graph.edge_first))
         # A name that a file uses both as a member and alone has two edges.
-        pairs = np.unique(sources * place_count + graph.edge_places)
+        pairs = distinct(sources * place_count + graph.edge_places)
         return np.bincount(pairs % place_count, minlength=place_count)
 
     @property

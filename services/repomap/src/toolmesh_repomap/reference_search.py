@@ -13,7 +13,7 @@ import numpy as np
 from toolmesh_repomap.definition_search import NameQuestion, search_definitions
 from toolmesh_repomap.indexing import SnapshotIndex
 from toolmesh_repomap.paths import Role
-from toolmesh_repomap.reference_graph import ranges
+from toolmesh_repomap.reference_graph import distinct, ranges
 from toolmesh_repomap.string_table import Ints
 from toolmesh_repomap.symbol_names import read_name, similar_names, symbols_of
 
@@ -147,7 +147,7 @@ class _Readings:
             found.setdefault(user, []).append(file)
         # A package gives its users what it imports itself.
         hidden = ~np.isin(users, list(found))
-        packages = np.unique(files[hidden])
+        packages = distinct(files[hidden])
         passing: dict[int, list[int]] = {}
         for package, file in _pairs(*self._imports_with(packages, is_definer)):
             if posixpath.basename(self._index.corpus.paths[package]).startswith(_PACKAGE_FILES):

@@ -16,7 +16,7 @@ from toolmesh_repomap.string_table import Ints
 
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[ord("A") : ord("Z") + 1] += 32
-_CANDIDATES = 64
+_CANDIDATES = 32
 
 
 def folded(data: bytes) -> NDArray[np.uint8]:
@@ -43,10 +43,10 @@ def most_similar(
     pairs = _pairs(folded(data))
     wanted = np.zeros(2**16, dtype=bool)
     wanted[_pairs(folded(text.encode()))] = True
-    hits = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(wanted[pairs])))
-    starts, lengths = offsets[:-1], np.diff(offsets)
-    last = np.maximum(offsets[1:] - 1, starts)
-    shared = hits[np.minimum(last, len(pairs))] - hits[np.minimum(starts, len(pairs))]
+    # A pair belongs to the text in which it begins; few span two texts.
+    of_texts = np.searchsorted(offsets, np.flatnonzero(wanted[pairs]), side="right") - 1
+    lengths = np.diff(offsets)
+    shared = np.bincount(of_texts, minlength=len(lengths))
     scores: NDArray[np.floating[Any]] = 2 * shared / (lengths + len(text.encode()))
     if among is not None:
         scores = np.where(among, scores, 0.0)

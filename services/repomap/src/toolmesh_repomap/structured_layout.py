@@ -89,11 +89,10 @@ class StructuredLayout:
         corpus, columns = self._index.corpus, self._index.corpus.columns
         place = self._index.graph.definition_places.item(definition)
         score = self._ranking.definitions.item(definition)
-        around = [columns.definition_symbol.item(outer) for outer in corpus.around(definition)]
         return MapSymbol(
             name=corpus.name(columns.definition_symbol.item(definition)),
             kind=KINDS[columns.definition_kind.item(definition)],
-            container=".".join(map(corpus.name, reversed(around))),
+            container=corpus.container(definition),
             signature=corpus.signature(definition),
             start_line=columns.definition_line.item(definition),
             end_line=columns.definition_end_line.item(definition),

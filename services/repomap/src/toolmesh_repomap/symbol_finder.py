@@ -12,7 +12,6 @@ from toolmesh_outlines.snapshot import Snapshot, SnapshotFile
 from toolmesh_repomap.corpus import KINDS, Corpus, language_name
 from toolmesh_repomap.definition_search import (
     NameQuestion,
-    container_of,
     search_definitions,
     used_by_count,
 )
@@ -185,7 +184,7 @@ def _found(index: SnapshotIndex, definition: int, doc: str) -> FoundDefinition:
         end_line=columns.definition_end_line.item(definition),
         name=corpus.name(columns.definition_symbol.item(definition)),
         kind=KINDS[columns.definition_kind.item(definition)],
-        container=container_of(index, definition),
+        container=corpus.container(definition),
         signature=corpus.signature(definition),
         doc=doc,
         role=Role(corpus.roles.item(row)),
