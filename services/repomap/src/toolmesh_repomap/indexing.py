@@ -23,6 +23,9 @@ from toolmesh_repomap.ranking import Ranker
 from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph, distinct
 from toolmesh_repomap.string_table import Ints
 
+# A use probably means the places whose weight is at least so large a part of the best one's.
+_LIKELY = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class SkippedFile:
@@ -71,11 +74,20 @@ class SnapshotIndex:
 
     @cached_property
     def place_users(self) -> Ints:
-        """How many other files use each place."""
+        """How many other files use each place, and probably mean it."""
         graph, place_count = self.graph, max(len(self.graph.place_rows), 1)
+        if not len(graph.edge_places):
+            return np.zeros(place_count, dtype=np.int64)
         sources = np.repeat(np.arange(self.corpus.file_count), np.diff(graph.edge_first))
+        # The edges of one use of a name follow one another.
+        symbols = graph.place_symbols[graph.edge_places]
+        is_first = np.diff(sources, prepend=-1) | np.diff(symbols, prepend=-1)
+        starts = np.flatnonzero(is_first)
+        best = np.maximum.reduceat(graph.edge_weights, starts)
+        best = np.repeat(best, np.diff(starts, append=len(sources)))
+        likely = np.flatnonzero(graph.edge_weights >= _LIKELY * best)
         # A name that a file uses both as a member and alone has two edges.
-        pairs = distinct(sources * place_count + graph.edge_places)
+        pairs = distinct(sources[likely] * place_count + graph.edge_places[likely])
         return np.bincount(pairs % place_count, minlength=place_count)
 
     @property
