@@ -87,12 +87,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         outcome = toolmesh.main(arguments, prog_name="toolmesh", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return ExitCode.USAGE
     except click.UsageError as error:
-        hint = f"see `{error.ctx.command_path} --help`" if error.ctx else ""
-        return _show(CliError(error.format_message(), exit_code=ExitCode.USAGE, hint=hint))
+        return _show_misuse(error)
     except CliError as error:
         return _show(error)
     except (KeyboardInterrupt, click.Abort):
@@ -110,6 +106,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """Runs the command and ends the process."""
     sys.exit(run())
+
+
+def _show_misuse(error: click.UsageError) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
+    hint = f"see `{error.ctx.command_path} --help`" if error.ctx else ""
+    return _show(CliError(error.format_message(), exit_code=ExitCode.USAGE, hint=hint))
 
 
 def _unforeseen(error: Exception) -> CliError:

@@ -172,7 +172,7 @@ def test_places_in_code_are_shown_as_compilers_do(capfd: pytest.CaptureFixture[s
     finding = finding_pb2.Finding(
         rule="no-eval",
         severity=finding_pb2.SEVERITY_ERROR,
-        message="`eval` runs whatever the text says; parse the text with `ast.literal_eval` instead.",
+        message="`eval` runs whatever the text says; parse it with `ast.literal_eval` instead.",
         path="shop/cart.py",
         range=finding_pb2.Range(start_line=7, start_column=5, end_line=7, end_column=12),
         lines="    eval(text)",
@@ -189,7 +189,7 @@ def test_places_in_code_are_shown_as_compilers_do(capfd: pytest.CaptureFixture[s
     shown = capfd.readouterr()
     assert shown.out == (
         "shop/cart.py:7:5  no-eval  error  fixable\n"
-        "    `eval` runs whatever the text says; parse the text with `ast.literal_eval` instead.\n"
+        "    `eval` runs whatever the text says; parse it with `ast.literal_eval` instead.\n"
         "    eval(text)\n"
     )
     assert "99 tokens" in shown.err

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from toolmesh_semgrep.results import KeptMatch
-from toolmesh_semgrep.rules import Rule, Severity
+from toolmesh_semgrep.rules import Rule
 from toolmesh_semgrep.scanning import Scanned
 
 
@@ -46,7 +46,6 @@ def report(
     scanned: Scanned,
     rules: Mapping[bytes, Rule],
     *,
-    severities: Collection[Severity] = (),
     baseline: Scanned | None = None,
 ) -> Report:
     """Return the report of a scan with the rules, which are given by their digests.
@@ -55,11 +54,7 @@ def report(
     in a file that is gone since, for files get other names.
     """
     matches = _matches(scanned)
-    findings = [
-        finding
-        for finding in _fingerprinted(matches, rules)
-        if not severities or finding.rule.severity in severities
-    ]
+    findings = _fingerprinted(matches, rules)
     fresh = findings if baseline is None else _fresh(findings, baseline, rules, scanned)
     fresh.sort(key=_order)
     return Report(
@@ -86,7 +81,10 @@ def _matches(scanned: Scanned) -> list[tuple[str, KeptMatch]]:
         (path, match.rule, match.start_offset, match.end_offset, match.message): (path, match)
         for path, match in matches
     }
-    return sorted(once.values(), key=lambda item: (item[0], item[1].start_offset))
+    return sorted(
+        once.values(),
+        key=lambda item: (item[0], item[1].start_offset, item[1].end_offset, item[1].message),
+    )
 
 
 def _fingerprinted(
@@ -130,7 +128,14 @@ def _fresh(
 
 def _order(finding: Finding) -> tuple[object, ...]:
     match = finding.match
-    return (-finding.rule.severity, finding.path, match.start_offset, finding.rule.id)
+    return (
+        -finding.rule.severity,
+        finding.path,
+        match.start_offset,
+        finding.rule.id,
+        match.end_offset,
+        match.message,
+    )
 
 
 def _problems(scanned: Scanned, rules: Mapping[bytes, Rule]) -> list[FileProblem]:

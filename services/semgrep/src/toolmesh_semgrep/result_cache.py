@@ -9,30 +9,40 @@ import contextlib
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from toolmesh_semgrep.results import RESULT_VERSION, FileResult
+from toolmesh_semgrep.results import FileResult
 from toolmesh_serving.cache_file import CacheFile, used_bytes
 
+# Counted up when what is kept changes its meaning.
+_LAYOUT = 2
 _QUERY_ROWS = 500
 # What eviction leaves, as a part of the limit: so that not every write evicts.
 _AFTER_EVICTION = 0.8
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS rule_sets (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, rules BLOB);
+CREATE TABLE IF NOT EXISTS rule_sets (id INTEGER PRIMARY KEY, digest BLOB UNIQUE);
+CREATE TABLE IF NOT EXISTS rules (
+  rule BLOB NOT NULL,
+  rule_set INTEGER NOT NULL,
+  PRIMARY KEY (rule, rule_set)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS results (
   file BLOB NOT NULL,
   rule_set INTEGER NOT NULL,
   result BLOB NOT NULL,
+  matches INTEGER NOT NULL,
   kept_at INTEGER NOT NULL,
   PRIMARY KEY (file, rule_set)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS results_by_time ON results (kept_at);
 """
-_DIGEST_BYTES = 16
 
 Rules = frozenset[bytes]
 """The digests of rules."""
@@ -41,44 +51,49 @@ Rules = frozenset[bytes]
 class ResultCache:
     """Results in one file, bounded in size; the oldest go first.
 
-    All methods block, and may be called from any thread.
+    All methods block, and may be called from any thread. Another version of the engine may find
+    something else, so it begins with an empty file.
     """
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(FileResult).decode
-        self._file = CacheFile(path, schema=_SCHEMA, version=RESULT_VERSION)
+        told = f"{_LAYOUT} {version('semgrep')}".encode()
+        # SQLite has 31 bits for it, and 0 means a new file.
+        self._file = CacheFile(path, schema=_SCHEMA, version=zlib.crc32(told) >> 1 or 1)
 
-    def get_many(self, files: Iterable[bytes]) -> dict[bytes, list[tuple[Rules, FileResult]]]:
-        """Return what is kept of each file: results, each with the rules that it is of."""
+    def get_many(
+        self, files: Iterable[bytes], rules: Collection[bytes], *, most_matches: int
+    ) -> dict[bytes, list[tuple[Rules, FileResult]]]:
+        """Return what is kept of each file by some of the rules: results, each with its rules.
+
+        It ends early when the results have more than `most_matches`.
+        """
         found: dict[bytes, list[tuple[Rules, FileResult]]] = {}
-        rules_of: dict[int, Rules] = {}
+        total = 0
         with self._file.working() as connection:
-            for number, rules in connection.execute("SELECT id, rules FROM rule_sets"):
-                rules_of[number] = frozenset(_cut(rules))
-            for chunk in _chunks(files, _QUERY_ROWS):
-                marks = ",".join("?" * len(chunk))
-                query = f"SELECT file, rule_set, result FROM results WHERE file IN ({marks})"  # noqa: S608 - marks
-                for file, number, data in connection.execute(query, chunk):
-                    with contextlib.suppress(ValueError, KeyError):
-                        found.setdefault(file, []).append((rules_of[number], self._decode(data)))
+            sets = _sets_with(connection, rules)
+            for file, number, data, matches in _rows(connection, files, sets):
+                with contextlib.suppress(ValueError):
+                    found.setdefault(file, []).append((sets[number], self._decode(data)))
+                    total += matches
+                if total > most_matches:
+                    break
         return found
 
     def put_many(self, rules: Rules, results: Mapping[bytes, FileResult]) -> None:
         """Keep what a set of rules found in files."""
-        joined = b"".join(sorted(rules))
-        digest = hashlib.sha256(joined).digest()
+        digest = hashlib.sha256(b"".join(sorted(rules))).digest()
         now = int(time.time())
         with self._file.working() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO rule_sets (digest, rules) VALUES (?, ?)", (digest, joined)
-            )
-            query = "SELECT id FROM rule_sets WHERE digest = ?"
-            (number,) = connection.execute(query, (digest,)).fetchone()
+            number = _number_of(connection, digest, rules)
             connection.executemany(
-                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)",
-                [(file, number, self._encode(result), now) for file, result in results.items()],
+                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
+                [
+                    (file, number, self._encode(result), len(result.matches), now)
+                    for file, result in results.items()
+                ],
             )
             self._evict(connection)
 
@@ -98,14 +113,47 @@ class ResultCache:
             (excess,),
         )
         connection.execute("DELETE FROM rule_sets WHERE id NOT IN (SELECT rule_set FROM results)")
+        connection.execute("DELETE FROM rules WHERE rule_set NOT IN (SELECT id FROM rule_sets)")
 
 
-def _cut(joined: bytes) -> Iterator[bytes]:
-    for start in range(0, len(joined), _DIGEST_BYTES):
-        yield joined[start : start + _DIGEST_BYTES]
+def _number_of(connection: sqlite3.Connection, digest: bytes, rules: Rules) -> int:
+    query = "SELECT id FROM rule_sets WHERE digest = ?"
+    row = connection.execute(query, (digest,)).fetchone()
+    if row is None:
+        connection.execute("INSERT INTO rule_sets (digest) VALUES (?)", (digest,))
+        row = connection.execute(query, (digest,)).fetchone()
+        rows = [(rule, row[0]) for rule in rules]
+        connection.executemany("INSERT OR REPLACE INTO rules VALUES (?, ?)", rows)
+    return row[0]
 
 
-def _chunks(items: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+def _sets_with(connection: sqlite3.Connection, rules: Collection[bytes]) -> dict[int, Rules]:
+    """Return the kept sets that have some of the rules: which of them each has."""
+    members: defaultdict[int, set[bytes]] = defaultdict(set)
+    for chunk in _chunks(rules):
+        query = f"SELECT rule, rule_set FROM rules WHERE rule IN ({_marks(chunk)})"  # noqa: S608 - marks
+        for rule, number in connection.execute(query, chunk):
+            members[number].add(rule)
+    return {number: frozenset(known) for number, known in members.items()}
+
+
+def _rows(
+    connection: sqlite3.Connection, files: Iterable[bytes], sets: Collection[int]
+) -> Iterator[tuple[bytes, int, bytes, int]]:
+    numbers = ",".join(map(str, sets))
+    for chunk in _chunks(files):
+        query = (
+            "SELECT file, rule_set, result, matches FROM results"  # noqa: S608 - marks and numbers
+            f" WHERE file IN ({_marks(chunk)}) AND rule_set IN ({numbers})"
+        )
+        yield from connection.execute(query, chunk)
+
+
+def _marks(chunk: Collection[bytes]) -> str:
+    return ",".join("?" * len(chunk))
+
+
+def _chunks(items: Iterable[bytes]) -> Iterator[list[bytes]]:
     iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
+    while chunk := list(islice(iterator, _QUERY_ROWS)):
         yield chunk

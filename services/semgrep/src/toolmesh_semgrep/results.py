@@ -1,17 +1,20 @@
 """What is kept of a scanned file: its matches with all that reporting needs, without the file."""
 
 import hashlib
-import re
 import textwrap
+from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
-from toolmesh_semgrep.engine import TargetResult
+from toolmesh_semgrep.engine_output import FileFault, Match, TargetResult
 
-# A change of what is kept, or of the engine, makes what was kept before useless: count this up.
-RESULT_VERSION = 1
 _MOST_LINES_CHARACTERS = 2_000
-_SUPPRESSION = re.compile(r"(?:#|//|/\*|<!--|--|;|%)?[ \t]*nosem(?:grep)?\b.*$", re.MULTILINE)
+_MOST_MESSAGE_CHARACTERS = 10_000
+# Lines of a longer match tell one from another as they are: to normalise them costs too much.
+_MOST_NORMALISED_BYTES = 20_000
+_SUPPRESSION = "nosem"
+_COMMENT_STARTS = ("#", "//", "/*", "<!--", "--", ";", "%")
 
 
 class KeptMatch(msgspec.Struct, frozen=True, array_like=True):
@@ -49,34 +52,84 @@ class FileResult(msgspec.Struct, frozen=True, array_like=True):
     faults: tuple[KeptFault, ...] = ()
 
 
-def kept_result(result: TargetResult, content: bytes, digests: dict[str, bytes]) -> FileResult:
+class Content:
+    """A file's content, for what is asked of it by line; what was asked before is known."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._shown: dict[tuple[int, int], tuple[str, bytes]] = {}
+
+    @cached_property
+    def _lines(self) -> list[bytes]:
+        return self._content.split(b"\n")
+
+    def column(self, line: int, column: int) -> int:
+        """Return the column in characters of one in bytes, both from 1."""
+        if self._content.isascii():
+            return column
+        before = self._lines[line - 1 : line] or [b""]
+        return len(before[0][: column - 1].decode("utf-8", "replace")) + 1
+
+    def lines(self, first: int, last: int) -> tuple[str, bytes]:
+        """Return lines to be shown, cut where they are long, and a digest of all of them."""
+        if (first, last) not in self._shown:
+            text = b"\n".join(self._lines[first - 1 : last])
+            shown = text[: 4 * _MOST_LINES_CHARACTERS].decode("utf-8", "replace")
+            shown = shown[:_MOST_LINES_CHARACTERS].replace("\r\n", "\n").removesuffix("\r")
+            self._shown[first, last] = (shown, _code_digest(text))
+        return self._shown[first, last]
+
+
+def kept_result(result: TargetResult, content: bytes, digests: Mapping[str, bytes]) -> FileResult:
     """Return what to keep of a result; `digests` has the rules' digests by their ids."""
-    lines = content.split(b"\n")
+    text = Content(content)
     matches: dict[tuple[object, ...], KeptMatch] = {}
     for match in result.matches:
-        text = b"\n".join(lines[match.start.line - 1 : match.end.line])
-        shown = text.decode("utf-8", "replace")
-        kept = KeptMatch(
-            rule=digests[match.rule],
-            start_line=match.start.line,
-            start_column=match.start.col,
-            end_line=match.end.line,
-            end_column=match.end.col,
-            start_offset=match.start.offset,
-            end_offset=match.end.offset,
-            message=match.message,
-            fix=match.fix,
-            suppressed=match.suppressed,
-            lines=shown[:_MOST_LINES_CHARACTERS].replace("\r\n", "\n"),
-            code=_code_digest(shown),
-        )
+        kept = _kept_match(match, text, digests[match.rule])
         # The engine may report one place twice, with other metavariables.
-        matches.setdefault((kept.rule, match.start.offset, match.end.offset, kept.message), kept)
-    faults = tuple(KeptFault(digests.get(fault.rule, b""), fault.reason) for fault in result.faults)
-    return FileResult(tuple(matches.values()), faults)
+        matches.setdefault((kept.rule, kept.start_offset, kept.end_offset, kept.message), kept)
+    return FileResult(tuple(matches.values()), kept_faults(result.faults, digests))
 
 
-def _code_digest(lines: str) -> bytes:
-    first, separator, rest = lines.partition("\n")
-    code = _SUPPRESSION.sub("", first).rstrip() + separator + rest
-    return hashlib.sha256(textwrap.dedent(code).strip().encode()).digest()[:16]
+def kept_faults(
+    faults: tuple[FileFault, ...], digests: Mapping[str, bytes]
+) -> tuple[KeptFault, ...]:
+    """Return what to keep of faults."""
+    return tuple(KeptFault(digests.get(fault.rule, b""), fault.reason) for fault in faults)
+
+
+def _kept_match(match: Match, text: Content, rule: bytes) -> KeptMatch:
+    start, end = match.start, match.end
+    lines, code = text.lines(start.line, end.line)
+    return KeptMatch(
+        rule=rule,
+        start_line=start.line,
+        start_column=text.column(start.line, start.col),
+        end_line=end.line,
+        end_column=text.column(end.line, end.col),
+        start_offset=start.offset,
+        end_offset=end.offset,
+        message=match.message[:_MOST_MESSAGE_CHARACTERS],
+        fix=match.fix,
+        suppressed=match.suppressed,
+        lines=lines,
+        code=code,
+    )
+
+
+def _code_digest(lines: bytes) -> bytes:
+    if len(lines) <= _MOST_NORMALISED_BYTES:
+        first, separator, rest = lines.decode("utf-8", "replace").partition("\n")
+        code = textwrap.dedent(_without_suppression(first) + separator + rest)
+        # Trailing blanks and carriage returns are no code.
+        lines = "\n".join(line.rstrip() for line in code.splitlines()).strip().encode()
+    return hashlib.sha256(lines).digest()[:16]
+
+
+def _without_suppression(line: str) -> str:
+    code, found, _ = line.partition(_SUPPRESSION)
+    if not found:
+        return line.rstrip()
+    code = code.rstrip()
+    start = next((start for start in _COMMENT_STARTS if code.endswith(start)), "")
+    return code.removesuffix(start).rstrip() if start else line.rstrip()

@@ -1,5 +1,8 @@
 """Which rules a request asks for."""
 
+import asyncio
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,11 +10,14 @@ from toolmesh_semgrep.engine import Engine
 from toolmesh_semgrep.engine_languages import EngineLanguages
 from toolmesh_semgrep.errors import LanguageUnknown, PackUnknown, RuleInvalid, ScanInvalid
 from toolmesh_semgrep.packs import Packs
-from toolmesh_semgrep.rules import Problem, Rule, pattern_rule, read_rules
+from toolmesh_semgrep.rules import PATTERN_ID, Problem, Rule, pattern_text, read_rules
 from toolmesh_serving.errors import FieldViolation
 
 _MOST_VIOLATIONS = 20
 _MOST_RULES = 2000
+_MOST_SAID_CHARACTERS = 200
+# More than the longest text that a request may carry.
+_MOST_KEPT_CHARACTERS = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class RuleChooser:
         self._engine = engine
         self._packs = packs
         self._languages = languages
+        self._checked: OrderedDict[bytes, tuple[int, Checked]] = OrderedDict()
 
     async def choose(self, choice: Choice) -> tuple[Rule, ...]:
         """Return the rules, each id once: the request's own go before those of packs.
@@ -54,6 +61,8 @@ class RuleChooser:
             rules.update((rule.id, rule) for rule in checked.rules)
         if choice.pattern:
             rule = await self._of_pattern(choice)
+            if rule.id in rules:
+                raise ScanInvalid.at("rules", f"{PATTERN_ID!r} is the id of the rule of `pattern`")
             rules[rule.id] = rule
         elif choice.language:
             raise ScanInvalid.at("language", "it is the language of `pattern`, which is missing")
@@ -67,7 +76,23 @@ class RuleChooser:
         Raises:
             EngineFailed: the engine cannot be started.
         """
-        rules, problems = read_rules(text, self._languages)
+        digest = hashlib.sha256(text.encode()).digest()
+        if digest in self._checked:
+            self._checked.move_to_end(digest)
+        else:
+            self._remember(digest, len(text), await self._check(text))
+        return self._checked[digest][1]
+
+    def _remember(self, digest: bytes, size: int, checked: Checked) -> None:
+        """Keep what was read, so that a scan whose rules and files are known starts no engine."""
+        self._checked[digest] = (size, checked)
+        while sum(size for size, _ in self._checked.values()) > _MOST_KEPT_CHARACTERS:
+            self._checked.popitem(last=False)
+
+    async def _check(self, text: str) -> Checked:
+        rules, problems = await asyncio.to_thread(read_rules, text, self._languages)
+        if len(rules) > _MOST_RULES:
+            return Checked((), (Problem("", f"more than {_MOST_RULES} rules"),))
         if not rules:
             return Checked((), problems)
         known = {problem.rule for problem in problems}
@@ -92,10 +117,11 @@ class RuleChooser:
         language = self._languages.find(choice.language)
         if language is None:
             raise LanguageUnknown.at("language", choice.language)
-        rule, text = pattern_rule(choice.pattern, language.name)
-        if problems := await self._engine.check(text):
-            raise _invalid("pattern", [Problem("", problem.message) for problem in problems])
-        return rule
+        checked = await self.check(pattern_text(choice.pattern, language.name))
+        if checked.problems:
+            said = [Problem("", problem.message) for problem in checked.problems]
+            raise _invalid("pattern", said)
+        return checked.rules[0]
 
 
 def _invalid(field: str, problems: Sequence[Problem]) -> RuleInvalid:
@@ -105,6 +131,8 @@ def _invalid(field: str, problems: Sequence[Problem]) -> RuleInvalid:
         + problem.message
         for problem in problems[:_MOST_VIOLATIONS]
     ]
+    # A failure travels in headers, which are short.
+    said = [each[:_MOST_SAID_CHARACTERS] for each in said]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return RuleInvalid(
         f"{field} cannot be used: {said[0]}{more}",

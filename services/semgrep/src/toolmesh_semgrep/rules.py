@@ -2,14 +2,14 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-import yaml
-
 from toolmesh_semgrep.engine_languages import EngineLanguages
+from toolmesh_semgrep.rule_text import TextUnreadableError, read_rule_text
 
 _SEVERITIES = {
     "INFO": "INFO", "LOW": "INFO", "INVENTORY": "INFO", "EXPERIMENT": "INFO",
@@ -17,9 +17,12 @@ _SEVERITIES = {
     "ERROR": "ERROR", "HIGH": "ERROR", "CRITICAL": "ERROR",
 }  # fmt: skip
 
-
-# Aliases let a few lines of YAML stand for gigabytes.
-_MOST_NODES = 200_000
+# What the engine takes for an id.
+_ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
+_MOST_MESSAGE_CHARACTERS = 10_000
+# They need what is not in the file: the network, or what a lock file says.
+_FOREIGN_KEYS = ("validators", "r2c-internal-project-depends-on", "dependencies")
+PATTERN_ID = "pattern"
 
 
 class Severity(IntEnum):
@@ -81,30 +84,23 @@ def read_rules(
     Only the frame is looked at; whether the patterns can be read, the engine knows.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
-        if _expanded_size(node, {}) > _MOST_NODES:
-            return (), (Problem("", "the text is too large once its aliases are written out"),)
-        document = yaml.load(text, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        return (), (Problem("", f"not YAML: {error.problem or error.context}", *place),)
-    except (yaml.YAMLError, RecursionError) as error:
-        return (), (Problem("", f"not YAML: {str(error).splitlines()[0]}"),)
+        read = read_rule_text(text)
+    except TextUnreadableError as error:
+        return (), (Problem("", str(error), error.line, error.column),)
+    document = read.document
     entries = document.get("rules") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries:
         return (), (Problem("", "the text needs `rules:` with a list of rules in it", 1, 1),)
-    lines = _lines_of(node, len(entries))
     rules: dict[str, Rule] = {}
     problems: list[Problem] = []
-    for entry, line in zip(entries, lines, strict=True):
-        read = _read_rule(entry, languages, pack, line)
-        if isinstance(read, Problem):
-            problems.append(read)
-        elif read.id in rules:
-            problems.append(Problem(read.id, f"a second rule with the id {read.id!r}", line, 1))
+    for entry, line in zip(entries, read.lines, strict=True):
+        rule = _read_rule(entry, languages, pack, line)
+        if isinstance(rule, Problem):
+            problems.append(rule)
+        elif rule.id in rules:
+            problems.append(Problem(rule.id, f"a second rule with the id {rule.id!r}", line, 1))
         else:
-            rules[read.id] = read
+            rules[rule.id] = rule
     return tuple(rules.values()), tuple(problems)
 
 
@@ -113,30 +109,10 @@ def rules_document(rules: Sequence[Rule]) -> bytes:
     return json.dumps({"rules": [rule.raw for rule in rules]}).encode()
 
 
-def _expanded_size(node: Any, known: dict[int, int]) -> int:
-    """Count the nodes under a node, aliases written out; one inside itself counts as too many."""
-    if isinstance(node, yaml.ScalarNode) or node is None:
-        return 1
-    if id(node) not in known:
-        known[id(node)] = _MOST_NODES + 1  # until it is known: it is inside itself
-        size = 1
-        for child in node.value:
-            parts = child if isinstance(child, tuple) else (child,)
-            size += sum(_expanded_size(part, known) for part in parts)
-        known[id(node)] = size
-    return known[id(node)]
-
-
-def _lines_of(node: Any, count: int) -> list[int]:
-    for key, value in node.value:
-        if key.value == "rules" and isinstance(value, yaml.SequenceNode):
-            return [item.start_mark.line + 1 for item in value.value]
-    return [0] * count
-
-
 def _read_rule(entry: Any, languages: EngineLanguages, pack: str, line: int) -> Rule | Problem:
-    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not entry["id"]:
-        return Problem("", "a rule needs an `id`", line, 1)
+    if not isinstance(entry, dict) or not _ID.fullmatch(str(entry.get("id", ""))):
+        return Problem("", "a rule needs an `id` of letters, digits, `.`, `_` and `-`", line, 1)
+    entry = {**entry, "id": str(entry["id"])}
     if wrong := _fault_of(entry, languages):
         return Problem(entry["id"], wrong, line, 1)
     names = {
@@ -146,6 +122,7 @@ def _read_rule(entry: Any, languages: EngineLanguages, pack: str, line: int) -> 
     }
     if "javascript" in names:  # as the engine's own command does
         names.add("typescript")
+    message = entry["message"]
     raw = {**entry, "languages": sorted(names)}
     metadata = entry.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -155,7 +132,7 @@ def _read_rule(entry: Any, languages: EngineLanguages, pack: str, line: int) -> 
         digest=hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).digest()[:16],
         languages=frozenset(names),
         severity=Severity[_SEVERITIES[str(entry["severity"]).upper()]],
-        message=entry["message"].strip(),
+        message=message.strip(),
         pack=pack,
         cwe=_texts(metadata.get("cwe")),
         owasp=_texts(metadata.get("owasp")),
@@ -166,30 +143,25 @@ def _read_rule(entry: Any, languages: EngineLanguages, pack: str, line: int) -> 
 def _fault_of(entry: dict[str, Any], languages: EngineLanguages) -> str:
     """Say what is wrong with the frame of a rule; "" when nothing is."""
     named = entry.get("languages")
-    unknown = (
-        [name for name in named if languages.find(str(name)) is None]
-        if isinstance(named, list)
-        else []
-    )
+    named = list(map(str, named)) if isinstance(named, list) else []
+    unknown = [name for name in named if languages.find(name) is None]
+    message = entry.get("message")
+    foreign = [key for key in _FOREIGN_KEYS if key in entry]
     faults = {
         f"rules of mode {entry.get('mode')!r} are not supported": entry.get("mode")
         in ("join", "extract", "steps"),
-        "a rule needs a `message`": not isinstance(entry.get("message"), str),
+        f"`{foreign[0]}` is not supported: a file is looked at by itself" if foreign else "": bool(
+            foreign
+        ),
+        "a rule needs a `message`": not isinstance(message, str),
+        f"a `message` has at most {_MOST_MESSAGE_CHARACTERS} characters": len(str(message))
+        > _MOST_MESSAGE_CHARACTERS,
         "`severity` is one of INFO, WARNING, ERROR": str(entry.get("severity")).upper()
         not in _SEVERITIES,
-        "a rule needs a list of `languages`": not isinstance(named, list) or not named,
-        f"no language {unknown[0]!r}" if unknown else "": bool(unknown),
-        "a rule may hold text, numbers, lists and mappings alone": not _is_json(entry),
+        "a rule needs a list of `languages`": not named,
+        f"no language {unknown[0][:50]!r}" if unknown else "": bool(unknown),
     }
     return next((fault for fault, is_so in faults.items() if is_so), "")
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value, sort_keys=True)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -197,22 +169,13 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(str(item) for item in items)
 
 
-def pattern_rule(pattern: str, language: str) -> tuple[Rule, str]:
-    """Return a rule that finds a pattern, and the rule file that it would be read from."""
-    raw = {
-        "id": "pattern",
+def pattern_text(pattern: str, language: str) -> str:
+    """Return the rule file with the one rule that finds a pattern; its id is `pattern`."""
+    rule = {
+        "id": PATTERN_ID,
         "languages": [language],
         "message": "matches the pattern",
         "severity": "INFO",
         ("pattern-regex" if language == "regex" else "pattern"): pattern,
     }
-    text = json.dumps({"rules": [raw]})
-    rule = Rule(
-        id="pattern",
-        raw=raw,
-        digest=hashlib.sha256(text.encode()).digest()[:16],
-        languages=frozenset([language]),
-        severity=Severity.INFO,
-        message="matches the pattern",
-    )
-    return rule, text
+    return json.dumps({"rules": [rule]}, ensure_ascii=False)

@@ -1,58 +1,29 @@
 """Scans a snapshot: what is known of a content is reused, the rest goes to the engine."""
 
 import asyncio
-import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Protocol
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
-from toolmesh_semgrep.engine import Engine, Target
+from toolmesh_semgrep.engine import Engine, Patience
 from toolmesh_semgrep.engine_languages import EngineLanguages
+from toolmesh_semgrep.engine_output import TargetResult
+from toolmesh_semgrep.engine_process import Target
+from toolmesh_semgrep.errors import ScanInvalid
+from toolmesh_semgrep.recent_faults import RecentFaults
 from toolmesh_semgrep.result_cache import ResultCache, Rules
-from toolmesh_semgrep.results import FileResult, KeptFault, KeptMatch, kept_result
+from toolmesh_semgrep.results import FileResult, KeptFault, kept_faults, kept_result
 from toolmesh_semgrep.rules import Rule
 from toolmesh_semgrep.selection import Selection
+from toolmesh_semgrep.units import Snapshot, Unit, units_of
 
 _SMALLEST_BATCH_BYTES = 64 * 2**10
 _LARGEST_BATCH_BYTES = 2**20
 _MOST_BATCH_FILES = 400
+# What a report of them takes in memory, some 1 KB each, and what anybody could read.
+_MOST_MATCHES = 100_000
 _TOO_LARGE = FileResult(faults=(KeptFault(b"", "too large"),))
-
-
-class SnapshotFile(Protocol):
-    """A file or a symbolic link of a snapshot; a link has an empty digest."""
-
-    @property
-    def path(self) -> str:
-        """From the root, with `/`."""
-        ...
-
-    @property
-    def digest(self) -> bytes:
-        """The digest of the content."""
-        ...
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of the content."""
-        ...
-
-
-class Snapshot(Protocol):
-    """An immutable tree of files, known by the digest of all of it."""
-
-    @property
-    def digest(self) -> str:
-        """What the snapshot is known by."""
-        ...
-
-    def __iter__(self) -> Iterator[SnapshotFile]: ...
-
-    def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Yield (digest, content) for each digest."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +43,17 @@ class Scanned:
     engine_files: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """A content to be read in a language by rules; `paths` are the files that have it."""
-
-    key: bytes
-    digest: bytes
-    size_bytes: int
-    language: str
-    rules: Rules
-    paths: list[str] = field(default_factory=list)
-
-
 @dataclass(slots=True)
 class _Work:
     """A unit, what is known of it, and the rules that have yet to run on it."""
 
-    unit: _Unit
+    unit: Unit
     results: list[FileResult]
     missing: Rules
+
+    @property
+    def match_count(self) -> int:
+        return sum(len(result.matches) for result in self.results) * len(self.unit.paths)
 
 
 class Scanner:
@@ -110,76 +73,75 @@ class Scanner:
         self._languages = languages
         self._processes = processes
         self._max_file_bytes = max_file_bytes
+        self._faults = RecentFaults()
 
     async def scan(
-        self, snapshot: Snapshot, rules: Sequence[Rule], selection: Selection
-    ) -> AsyncIterator[Progress | Scanned]:
+        self, snapshot: Snapshot, rules: Sequence[Rule], selection: Selection, patience: Patience
+    ) -> AsyncGenerator[Progress | Scanned]:
         """Yield progress, and at the end what was found.
 
         Raises:
             EngineFailed: the engine cannot be started.
+            ScanInvalid: the rules match in more places than a scan can report.
             And what the snapshot's `read_many` raises.
         """
-        units = await asyncio.to_thread(self._units, snapshot, rules, selection)
-        kept = await asyncio.to_thread(self._cache.get_many, [unit.key for unit in units])
-        works = [_work_of(unit, kept.get(unit.key, ())) for unit in units]
+        works = await asyncio.to_thread(self._works, snapshot, rules, selection)
         open_works = [work for work in works if work.missing]
-        total = len({path for unit in units for path in unit.paths})
+        total = len({path for work in works for path in work.unit.paths})
         waiting = {path for work in open_works for path in work.unit.paths}
         engine_files = len(waiting)
+        matches = sum(work.match_count for work in works)
+        _check(matches)
         yield Progress(total - len(waiting), total)
         by_digest = {rule.digest: rule for rule in rules}
-        async for finished in self._run(snapshot, open_works, by_digest):
-            for work in finished:
-                waiting.difference_update(work.unit.paths)
-            yield Progress(total - len(waiting), total)
+        async with aclosing(self._run(snapshot, open_works, by_digest, patience)) as runs:
+            async for finished in runs:
+                matches += sum(work.match_count for work in finished)
+                _check(matches)
+                for work in finished:
+                    waiting.difference_update(work.unit.paths)
+                yield Progress(total - len(waiting), total)
         results: defaultdict[str, list[FileResult]] = defaultdict(list)
         for work in works:
             for path in work.unit.paths:
                 results[path] += work.results
         yield Scanned(snapshot.digest, dict(results), engine_files)
 
-    def _units(
+    def _works(
         self, snapshot: Snapshot, rules: Sequence[Rule], selection: Selection
-    ) -> list[_Unit]:
-        plain: defaultdict[str, set[bytes]] = defaultdict(set)
-        by_path: defaultdict[str, set[bytes]] = defaultdict(set)
-        for rule in rules:
-            for language in rule.languages:
-                (by_path if rule.reads_paths else plain)[language].add(rule.digest)
-        units: dict[bytes, _Unit] = {}
-        for file in snapshot:
-            if not file.digest or not selection.has(file.path):
-                continue
-            for language in self._languages.of_path(file.path):
-                for digests, marked in ((plain, b""), (by_path, file.path.encode())):
-                    if language in digests:
-                        key = _key(file, language, marked)
-                        unit = units.setdefault(
-                            key,
-                            _Unit(
-                                key,
-                                file.digest,
-                                file.size_bytes,
-                                language,
-                                frozenset(digests[language]),
-                            ),
-                        )
-                        unit.paths.append(file.path)
-        return list(units.values())
+    ) -> list[_Work]:
+        """Return what there is to look at, with what is known of it."""
+        units = units_of(snapshot, rules, selection, self._languages)
+        kept = self._cache.get_many(
+            (unit.key for unit in units),
+            [rule.digest for rule in rules],
+            most_matches=_MOST_MATCHES,
+        )
+        works: list[_Work] = []
+        for unit in units:
+            work = _work_of(unit, kept.get(unit.key, ()))
+            if work.missing and unit.size_bytes > self._max_file_bytes:
+                work.results, work.missing = [_TOO_LARGE], frozenset()
+            elif work.missing and (faults := self._faults.of(unit.key, work.missing)):
+                work.results.append(FileResult(faults=faults))
+                work.missing -= {fault.rule for fault in faults}
+                if not faults[0].rule:
+                    work.missing = frozenset()
+            works.append(work)
+        return works
 
     async def _run(
-        self, snapshot: Snapshot, works: list[_Work], rules: dict[bytes, Rule]
-    ) -> AsyncIterator[list[_Work]]:
+        self,
+        snapshot: Snapshot,
+        works: list[_Work],
+        rules: Mapping[bytes, Rule],
+        patience: Patience,
+    ) -> AsyncGenerator[list[_Work]]:
         """Let the engine finish the works, and yield them as they are done."""
-        for work in works:
-            if work.unit.size_bytes > self._max_file_bytes:
-                work.results.append(_TOO_LARGE)
-        works = [work for work in works if work.unit.size_bytes <= self._max_file_bytes]
         tasks: set[asyncio.Task[list[_Work]]] = set()
         try:
             async for batch in self._batches(snapshot, works):
-                tasks.add(asyncio.create_task(self._run_batch(batch, rules)))
+                tasks.add(asyncio.create_task(self._run_batch(batch, rules, patience)))
                 # One more than can run, so that reading goes on meanwhile.
                 while len(tasks) > self._processes:
                     done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -196,7 +158,7 @@ class Scanner:
 
     async def _batches(
         self, snapshot: Snapshot, works: list[_Work]
-    ) -> AsyncIterator[list[tuple[_Work, bytes]]]:
+    ) -> AsyncGenerator[list[tuple[_Work, bytes]]]:
         """Yield works with their contents, those of a batch with the same rules to run."""
         groups: defaultdict[tuple[str, Rules], list[_Work]] = defaultdict(list)
         for work in works:
@@ -219,33 +181,49 @@ class Scanner:
                 yield batch
 
     async def _run_batch(
-        self, batch: list[tuple[_Work, bytes]], rules: dict[bytes, Rule]
+        self, batch: list[tuple[_Work, bytes]], rules: Mapping[bytes, Rule], patience: Patience
     ) -> list[_Work]:
-        missing = batch[0][0].missing
-        chosen = [rules[digest] for digest in sorted(missing)]
-        ids = {rule.id: rule.digest for rule in chosen}
+        chosen = [rules[digest] for digest in sorted(batch[0][0].missing)]
         targets = [
             Target(work.unit.paths[0], work.unit.language, content) for work, content in batch
         ]
-        found = await self._engine.run(chosen, targets)
-        results: dict[bytes, FileResult] = {}
-        for (work, content), result in zip(batch, found, strict=True):
-            kept = kept_result(result, content, ids)
-            work.results.append(kept)
-            if all(fault.lasting for fault in result.faults):
-                results[work.unit.key] = kept
-        await asyncio.to_thread(self._cache.put_many, missing, results)
+        found = await self._engine.run(chosen, targets, patience)
+        await asyncio.to_thread(self._keep, batch, found, chosen)
         return [work for work, _ in batch]
 
+    def _keep(
+        self,
+        batch: list[tuple[_Work, bytes]],
+        found: list[TargetResult],
+        rules: Sequence[Rule],
+    ) -> None:
+        """Add what was found to the works, and keep of it what will be so the next time."""
+        digests = {rule.id: rule.digest for rule in rules}
+        lasting: defaultdict[Rules, dict[bytes, FileResult]] = defaultdict(dict)
+        for (work, content), result in zip(batch, found, strict=True):
+            kept = kept_result(result, content, digests)
+            work.results.append(kept)
+            doubtful = [fault for fault in result.faults if fault.passing or fault.unfinished]
+            passing = tuple(fault for fault in doubtful if fault.passing)
+            for fault in kept_faults(passing, digests):
+                self._faults.add(work.unit.key, fault)
+            if all(fault.rule for fault in doubtful):
+                sure = work.missing - {digests[fault.rule] for fault in doubtful}
+                lasting[sure][work.unit.key] = _of_rules(kept, sure)
+        for sure, results in lasting.items():
+            self._cache.put_many(sure, results)
 
-def _key(file: SnapshotFile, language: str, path: bytes) -> bytes:
-    # The ending too: by it the engine tells TSX from TypeScript.
-    suffix = PurePosixPath(file.path).suffix
-    parts = (file.digest, language.encode(), suffix.encode(), path)
-    return hashlib.sha256(b"\0".join(parts)).digest()[:20]
+
+def _check(matches: int) -> None:
+    if matches > _MOST_MATCHES:
+        raise ScanInvalid.at(
+            "rules",
+            f"they match in more than {_MOST_MATCHES:,} places: write them narrower, use fewer, or"
+            " choose files with `include`",
+        )
 
 
-def _work_of(unit: _Unit, kept: Iterable[tuple[Rules, FileResult]]) -> _Work:
+def _work_of(unit: Unit, kept: Iterable[tuple[Rules, FileResult]]) -> _Work:
     """Take of what is kept what the unit's rules found, each rule once."""
     missing = unit.rules
     results: list[FileResult] = []
@@ -257,10 +235,7 @@ def _work_of(unit: _Unit, kept: Iterable[tuple[Rules, FileResult]]) -> _Work:
 
 
 def _of_rules(result: FileResult, rules: Rules) -> FileResult:
-    def has(item: KeptMatch | KeptFault) -> bool:
-        return not item.rule or item.rule in rules
-
     return FileResult(
-        tuple(match for match in result.matches if has(match)),
-        tuple(fault for fault in result.faults if has(fault)),
+        tuple(match for match in result.matches if match.rule in rules),
+        tuple(fault for fault in result.faults if not fault.rule or fault.rule in rules),
     )

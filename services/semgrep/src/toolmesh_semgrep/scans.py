@@ -1,17 +1,21 @@
 """A scan from the request to the report: the service's one job, without gRPC."""
 
-from collections.abc import AsyncIterator, Generator, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 
+from toolmesh_semgrep.engine import Patience
 from toolmesh_semgrep.errors import ScansBusy
 from toolmesh_semgrep.reporting import Report, report
 from toolmesh_semgrep.rule_choice import Choice, RuleChooser
 from toolmesh_semgrep.rules import Rule, Severity
-from toolmesh_semgrep.scanning import Progress, Scanned, Scanner, Snapshot
+from toolmesh_semgrep.scanning import Progress, Scanned, Scanner
 from toolmesh_semgrep.selection import IGNORE_FILE, Selection
+from toolmesh_semgrep.units import Snapshot
 
 _RETRY_SECONDS = 2.0
+_MOST_IGNORE_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,19 @@ class Reported:
 
 
 class Scans:
-    """Runs scans, so many at once and no more."""
+    """Runs scans, so many at once and no more, and each for so many seconds and no longer."""
 
-    def __init__(self, chooser: RuleChooser, scanner: Scanner, *, most_at_once: int) -> None:
+    def __init__(
+        self, chooser: RuleChooser, scanner: Scanner, *, most_at_once: int, seconds: float
+    ) -> None:
+        self._seconds = seconds
         self._chooser = chooser
         self._scanner = scanner
         self._free = most_at_once
 
     async def run(
         self, spec: ScanSpec, snapshot: Snapshot, baseline: Snapshot | None
-    ) -> AsyncIterator[Progress | Reported]:
+    ) -> AsyncGenerator[Progress | Reported]:
         """Yield progress, and at the end the report.
 
         Raises:
@@ -53,28 +60,34 @@ class Scans:
         """
         with self._place():
             rules = await self._chooser.choose(spec.choice)
+            if spec.severities:
+                rules = tuple(rule for rule in rules if rule.severity in spec.severities)
+            patience = Patience.of(self._seconds)
             found: Scanned | None = None
-            async for step in self._scan(spec, snapshot, rules):
-                if isinstance(step, Progress):
-                    yield step
-                else:
-                    found = step
+            async with aclosing(self._scan(spec, snapshot, rules, patience)) as steps:
+                async for step in steps:
+                    if isinstance(step, Progress):
+                        yield step
+                    else:
+                        found = step
             before = None
             if baseline is not None:
-                async for step in self._scan(spec, baseline, rules):
-                    before = step if isinstance(step, Scanned) else before
+                async with aclosing(self._scan(spec, baseline, rules, patience)) as steps:
+                    async for step in steps:
+                        before = step if isinstance(step, Scanned) else before
             assert found is not None  # noqa: S101 - a scan ends with what it found
             by_digest = {rule.digest: rule for rule in rules}
-            made = report(found, by_digest, severities=spec.severities, baseline=before)
+            made = await asyncio.to_thread(report, found, by_digest, baseline=before)
             yield Reported(made, rules)
 
     async def _scan(
-        self, spec: ScanSpec, snapshot: Snapshot, rules: tuple[Rule, ...]
-    ) -> AsyncIterator[Progress | Scanned]:
+        self, spec: ScanSpec, snapshot: Snapshot, rules: tuple[Rule, ...], patience: Patience
+    ) -> AsyncGenerator[Progress | Scanned]:
         ignored = await _ignored_by(snapshot)
         selection = Selection(include=spec.include, exclude=spec.exclude, ignored=ignored)
-        async for step in self._scanner.scan(snapshot, rules, selection):
-            yield step
+        async with aclosing(self._scanner.scan(snapshot, rules, selection, patience)) as steps:
+            async for step in steps:
+                yield step
 
     @contextmanager
     def _place(self) -> Generator[None]:
@@ -91,9 +104,10 @@ class Scans:
 
 
 async def _ignored_by(snapshot: Snapshot) -> str:
-    """Return what the workspace's own ignore file says; it counts as empty when it is not text."""
+    """Return what the workspace's own ignore file says; one that is far too long counts
+    as empty."""
     for file in snapshot:
-        if file.path == IGNORE_FILE and file.digest:
+        if file.path == IGNORE_FILE and file.digest and file.size_bytes <= _MOST_IGNORE_BYTES:
             async for _, content in snapshot.read_many([file.digest]):
                 return content.decode("utf-8", "replace")
     return ""

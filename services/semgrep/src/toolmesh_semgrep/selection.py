@@ -1,8 +1,11 @@
 """Which files of a snapshot a scan reads."""
 
+import re
+import warnings
 from collections.abc import Sequence
 
 import pathspec
+import re2
 
 from toolmesh_semgrep.errors import ScanInvalid
 
@@ -29,9 +32,9 @@ class Selection:
         # A line that cannot be used, in a file that happens to be there, is no error of the caller.
         lines = [line for line in ignored.splitlines() if not line.startswith(":include")]
         try:
-            self._ignored = pathspec.GitIgnoreSpec.from_lines(lines)
+            self._ignored = _compiled(lines)
         except ValueError:
-            self._ignored = pathspec.GitIgnoreSpec.from_lines([])
+            self._ignored = _compiled([])
 
     def has(self, path: str) -> bool:
         """Tell whether the file at the path is scanned."""
@@ -47,7 +50,16 @@ def _spec(field: str, globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
                 f"{field}[{index}]", f"{glob!r} is not a glob such as `*.py` or `src/**`"
             )
         try:
-            pathspec.GitIgnoreSpec.from_lines([glob])
+            _compiled([glob])
         except ValueError as error:
             raise ScanInvalid.at(f"{field}[{index}]", f"{glob!r}: {error}") from error
-    return pathspec.GitIgnoreSpec.from_lines(globs)
+    return _compiled(globs)
+
+
+def _compiled(globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
+    """Compile globs with RE2: a glob of many stars would keep Python's own `re` busy for ages."""
+    try:
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            return pathspec.GitIgnoreSpec.from_lines(globs, backend="re2")
+    except (re.error, re2.error) as error:
+        raise ValueError(str(error)) from error

@@ -7,6 +7,7 @@ from toolmesh.semgrep.v1 import semgrep_service_pb2_grpc
 from toolmesh.workspace.v1 import workspace_service_pb2_grpc
 from toolmesh_semgrep.engine import Engine
 from toolmesh_semgrep.engine_languages import EngineLanguages
+from toolmesh_semgrep.engine_process import EngineLimits, EngineProcesses
 from toolmesh_semgrep.packs import Packs
 from toolmesh_semgrep.result_cache import ResultCache
 from toolmesh_semgrep.rule_choice import RuleChooser
@@ -36,12 +37,15 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             settings.data_folder / "results.sqlite", max_bytes=settings.semgrep_cache_bytes
         )
         stack.callback(cache.close)
-        engine = Engine(
-            processes=settings.semgrep_processes,
-            max_memory_bytes=settings.semgrep_memory_bytes,
-            rule_seconds=settings.semgrep_rule_seconds,
-            batch_seconds=settings.semgrep_batch_seconds,
+        limits = EngineLimits(
+            memory_bytes=settings.semgrep_memory_bytes, rule_seconds=settings.semgrep_rule_seconds
         )
+        processes = EngineProcesses(
+            limits,
+            folder=settings.data_folder / "engine",
+            most_at_once=settings.semgrep_processes,
+        )
+        engine = Engine(processes, limits, batch_seconds=settings.semgrep_batch_seconds)
         scanner = Scanner(
             engine,
             cache,
@@ -51,7 +55,12 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         )
         chooser = RuleChooser(engine, packs, languages)
         servicer = SemgrepServicer(
-            scans=Scans(chooser, scanner, most_at_once=settings.semgrep_scans),
+            scans=Scans(
+                chooser,
+                scanner,
+                most_at_once=settings.semgrep_scans,
+                seconds=settings.semgrep_scan_seconds,
+            ),
             chooser=chooser,
             packs=packs,
             languages=languages,

@@ -1,6 +1,8 @@
 """The semgrep service's RPCs: protos to domain and back."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from google.protobuf import json_format
@@ -26,7 +28,11 @@ _Item = TypeVar("_Item")
 _DEFAULT_TOKENS = 4096
 _DEFAULT_RULES = 50
 _DEFAULT_LANGUAGES = 100
+# What the names of an answer's lists take at most.
+_FRAME_TOKENS = 20
 _MOST_PROBLEMS = 100
+# Under the largest message that a caller takes.
+_MOST_SARIF_BYTES = 15 * 2**20
 # Of an answer's tokens, how many problems with files may take at most.
 _PROBLEMS_SHARE = 0.25
 
@@ -76,17 +82,19 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
     ) -> AsyncIterator[semgrep_service_pb2.WatchScanResponse]:
         """See the proto."""
         snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
-        async for step in self._steps(request.scan, snapshot):
-            if isinstance(step, Progress):
-                progress = semgrep_service_pb2.ScanProgress(
-                    done_count=step.done, total_count=step.total
-                )
-                yield semgrep_service_pb2.WatchScanResponse(progress=progress)
-                continue
-            for finding in step.report.findings:
-                yield semgrep_service_pb2.WatchScanResponse(finding=_finding(finding))
-            summary = _summary(step.report, len(step.rules))
-            yield semgrep_service_pb2.WatchScanResponse(summary=summary)
+        async with aclosing(self._steps(request.scan, snapshot)) as steps:
+            async for step in steps:
+                if isinstance(step, Progress):
+                    progress = semgrep_service_pb2.ScanProgress(
+                        done_count=step.done, total_count=step.total
+                    )
+                    yield semgrep_service_pb2.WatchScanResponse(progress=progress)
+                    continue
+                for finding in step.report.findings:
+                    yield semgrep_service_pb2.WatchScanResponse(finding=_finding(finding))
+                summary = _summary(step.report, len(step.rules))
+                summary.problems.extend(map(_scan_problem, step.report.problems[:_MOST_PROBLEMS]))
+                yield semgrep_service_pb2.WatchScanResponse(summary=summary)
 
     async def ExportSarif(
         self, request: semgrep_service_pb2.ExportSarifRequest, context: Any
@@ -94,7 +102,13 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         """See the proto."""
         snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
         reported = await self._reported(request.scan, snapshot)
-        sarif = sarif_document(reported.report, reported.rules)
+        sarif = await asyncio.to_thread(sarif_document, reported.report, reported.rules)
+        if len(sarif.encode()) > _MOST_SARIF_BYTES:
+            raise ScanInvalid.at(
+                "scan",
+                f"{len(reported.report.findings):,} findings make a document that is too large:"
+                " choose files with `include`, or fewer rules or severities",
+            )
         return semgrep_service_pb2.ExportSarifResponse(sarif=sarif)
 
     async def ListRules(
@@ -122,14 +136,19 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
     ) -> semgrep_service_pb2.ValidateRuleResponse:
         """See the proto."""
         checked = await self._chooser.check(request.rules)
-        response = semgrep_service_pb2.ValidateRuleResponse(valid=not checked.problems)
-        left = request.max_tokens or _DEFAULT_TOKENS
-        for problem in checked.problems:
-            left = self._add(response.problems, _problem(problem), left)
+        most = request.max_tokens or _DEFAULT_TOKENS
+        response = semgrep_service_pb2.ValidateRuleResponse(
+            valid=not checked.problems, truncated=True
+        )
+        frame = self._count_tokens(_json(response)) + _FRAME_TOKENS
+        if frame > most:
+            raise ScanInvalid.at("max_tokens", f"the answer needs at least {frame} tokens")
+        left = self._add(response.problems, map(_problem, checked.problems), most - frame)
         for rule in checked.rules:
-            left -= self._count_tokens(f'"{rule.id}",')
-            if left > 0:
-                response.rule_ids.append(rule.id)
+            left -= self._count_tokens(f'"{rule.id}", ')
+            if left < 0:
+                break
+            response.rule_ids.append(rule.id)
         response.truncated = left < 0
         return response
 
@@ -144,19 +163,21 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
 
     async def _steps(
         self, request: semgrep_service_pb2.ScanRequest, snapshot: Snapshot
-    ) -> AsyncIterator[Progress | Reported]:
+    ) -> AsyncGenerator[Progress | Reported]:
         baseline = None
         if request.baseline_snapshot:
             baseline = await self._snapshots.open(request.workspace, request.baseline_snapshot)
-        async for step in self._scans.run(_spec(request), snapshot, baseline):
-            yield step
+        async with aclosing(self._scans.run(_spec(request), snapshot, baseline)) as steps:
+            async for step in steps:
+                yield step
 
     async def _reported(
         self, request: semgrep_service_pb2.ScanRequest, snapshot: Snapshot
     ) -> Reported:
-        async for step in self._steps(request, snapshot):
-            if isinstance(step, Reported):
-                return step
+        async with aclosing(self._steps(request, snapshot)) as steps:
+            async for step in steps:
+                if isinstance(step, Reported):
+                    return step
         raise AssertionError("a scan ends with its report")
 
     async def _page(
@@ -170,7 +191,8 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         report = reported.report
         most = request.max_tokens or _DEFAULT_TOKENS
         summary = _summary(report, len(reported.rules))
-        self._add_problems(summary, report.problems, int(most * _PROBLEMS_SHARE))
+        problems = map(_scan_problem, report.problems[:_MOST_PROBLEMS])
+        self._add(summary.problems, problems, int(most * _PROBLEMS_SHARE))
         rest = report.findings[token.offset :]
         count = self._fitting(rest, most - self._count_tokens(_json(summary)))
         contents = await _mended_files(snapshot, rest[:count]) if request.with_patch else {}
@@ -186,41 +208,45 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
                     token.offset + count, report.snapshot, token.scan
                 ).encode()
             response.token_count = self._count_tokens(_json(response))
-            if response.token_count <= most or not count:
-                break
+            if response.token_count <= most and (count or not rest):
+                return response
+            if count <= 1:
+                raise ScanInvalid.at(
+                    "max_tokens",
+                    f"{most} tokens are too few for the summary and one finding; try {2 * most}",
+                )
             count -= max(1, count // 8)
-        if rest and not count:
-            raise ScanInvalid.at("max_tokens", f"not even one finding fits into {most} tokens")
-        return response
 
     def _fitting(self, findings: Sequence[Finding], left: int) -> int:
-        """Count how many findings fit into the tokens that are left."""
+        """Count how many findings fit into the tokens that are left, at least one."""
         for count, finding in enumerate(findings):
             left -= self._count_tokens(_json(_finding(finding)))
             if left < 0:
-                return count
+                return max(count, 1)
         return len(findings)
 
-    def _add_problems(
-        self, summary: semgrep_service_pb2.ScanSummary, problems: Sequence[FileProblem], left: int
-    ) -> None:
-        """Name as many problems as fit into the tokens."""
-        for problem in problems[:_MOST_PROBLEMS]:
-            left = self._add(summary.problems, _scan_problem(problem), left)
+    def _add(self, messages: Any, new: Iterable[Message], left: int) -> int:
+        """Append messages while they fit into the tokens that are left.
 
-    def _add(self, messages: Any, message: Message, left: int) -> int:
-        """Append a message if it fits into the tokens that are left; return what is left then."""
-        if left > 0:
+        It returns what is left then, less than 0 when not all fitted.
+        """
+        for message in new:
             left -= self._count_tokens(_json(message)) + 1
-            if left >= 0:
-                messages.append(message)
+            if left < 0:
+                break
+            messages.append(message)
         return left
 
 
 async def _mended_files(snapshot: Snapshot, findings: Sequence[Finding]) -> dict[str, bytes]:
     """Return the contents of the files that have a finding with a fix, by path."""
     paths = {finding.path for finding in findings if finding.match.fix is not None}
-    return {path: await snapshot.read(path) for path in sorted(paths)}
+    digests = {path: entry.digest for path in paths if (entry := snapshot.manifest.find(path))}
+    contents = {
+        digest: content
+        async for digest, content in snapshot.read_many(dict.fromkeys(digests.values()))
+    }
+    return {path: contents[digest] for path, digest in digests.items()}
 
 
 def _json(message: Message) -> str:

@@ -43,7 +43,10 @@ class Settings(ServingSettings):
         5.0, gt=0, description="How long one rule may take on one file."
     )
     semgrep_batch_seconds: float = Field(
-        60.0, gt=0, description="How long a batch of files may take before it is cut in halves."
+        30.0, gt=0, description="How long a batch of files may take before it is cut into parts."
+    )
+    semgrep_scan_seconds: float = Field(
+        240.0, gt=0, description="How long a scan may take; files not reached then are named."
     )
     semgrep_memory_bytes: int = Field(
         2**31, ge=2**28, description="How much memory an engine process may allocate."

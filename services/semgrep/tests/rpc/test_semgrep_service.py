@@ -242,7 +242,7 @@ _BAD_REQUESTS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"rules": _EVAL.replace("[python]", "[klingon]")}, "RULE_INVALID", "rules", "klingon"),
     ({"rules": _EVAL.replace("ERROR", "LOUD")}, "RULE_INVALID", "rules", "severity"),
     ({"rules": _EVAL.replace("no-print", "no-eval")}, "RULE_INVALID", "rules", "second rule"),
-    ({"rules": "a: &a [x]\nrules: &b [*b]\n"}, "RULE_INVALID", "rules", "aliases"),
+    ({"rules": "a: &a [x]\nrules: &b [*b]\n"}, "RULE_INVALID", "rules", "alias"),
     ({"pattern": "eval(("}, "SCAN_INVALID", "language", "language"),
     ({"pattern": "eval((", "language": "python"}, "RULE_INVALID", "pattern", "parsed"),
     ({"pattern": "x", "language": "klingon"}, "LANGUAGE_UNKNOWN", "language", "klingon"),

@@ -1,0 +1,200 @@
+"""One process of the engine: a folder with what it reads, limits, and its output.
+
+Files and rules are hostile input to a large native program, so a process gets limited memory and
+time, has a session of its own, runs at a lower priority than what answers calls, and may die.
+"""
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from toolmesh_semgrep.engine_languages import package_folder
+from toolmesh_semgrep.errors import EngineFailed
+
+_NICENESS = 10
+_READ_BYTES = 2**16
+# A batch says some KB; a rule may quote what it matches in its message, as often as it likes.
+_MOST_OUTPUT_BYTES = 2**24
+
+
+class Failure(Enum):
+    """Why a process gave no answer."""
+
+    TIME = "time"
+    OUTPUT = "output"
+    CRASH = "crash"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """Rules as the engine reads them: as YAML, or as JSON, whose escapes are not all YAML's."""
+
+    name: Literal["rules.yaml", "rules.json"]
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A content to be read in a language; `path` is what rules with `paths:` look at."""
+
+    path: str
+    language: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What a process may use, and how patient it is with rules.
+
+    Attributes:
+        memory_bytes: how much memory it may allocate.
+        rule_seconds: how long one rule may take on one file.
+        rule_timeouts: how many rules may take longer on a file before its other rules are given up.
+        matches: how many places all rules together may find in one file.
+    """
+
+    memory_bytes: int
+    rule_seconds: float
+    rule_timeouts: int = 3
+    matches: int = 10_000
+
+
+class EngineProcesses:
+    """Runs processes of the installed engine, so many at once and no more.
+
+    Args:
+        folder: where each gets its own folder; what an earlier service left there is removed.
+
+    Raises:
+        FileNotFoundError: the engine is not installed.
+        OSError: the folder cannot be made.
+    """
+
+    def __init__(self, limits: EngineLimits, *, folder: Path, most_at_once: int) -> None:
+        self._binary = package_folder() / "bin" / "semgrep-core"
+        if not self._binary.exists():
+            raise FileNotFoundError(f"the engine is not at {self._binary}")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._folder = folder.absolute()
+        self._limits = limits
+        self._slots = asyncio.Semaphore(most_at_once)
+
+    async def run(
+        self, rules: RuleFile, targets: Sequence[Target], *, seconds: float
+    ) -> bytes | Failure:
+        """Return what the engine writes about the targets, or why it wrote nothing.
+
+        Raises:
+            EngineFailed: it cannot be started.
+        """
+        async with self._slots:
+            try:
+                async with _laid_out(self._folder, rules, targets) as folder:
+                    return await self._output(folder, rules.name, seconds)
+            except OSError as error:
+                raise EngineFailed(
+                    "the engine cannot be started, or there is no room for what it reads",
+                    retry_after_seconds=1,
+                ) from error
+
+    async def _output(self, folder: Path, rules: str, seconds: float) -> bytes | Failure:
+        process = await asyncio.create_subprocess_exec(
+            self._binary, *self._flags(rules),
+            cwd=folder,
+            env={"HOME": str(folder), "TMPDIR": str(folder), "SEMGREP_SEND_METRICS": "off"},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            self._limit(process.pid, seconds)
+            async with asyncio.timeout(seconds):
+                return await _read(process)
+        except TimeoutError:
+            return Failure.TIME
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+
+    def _flags(self, rules: str) -> list[str]:
+        limits = self._limits
+        # Under the hard limit, so that it ends the rule and not the process.
+        megabytes = limits.memory_bytes // 2**20 * 9 // 10
+        return [
+            "-json_nodots", "-fast", "-j", "1",
+            "-rules", rules, "-targets", "targets.json",
+            "-timeout", str(limits.rule_seconds),
+            "-timeout_threshold", str(limits.rule_timeouts),
+            "-max_memory", str(megabytes),
+            "-max_match_per_file", str(limits.matches),
+        ]  # fmt: skip
+
+    def _limit(self, pid: int, seconds: float) -> None:
+        memory = self._limits.memory_bytes
+        # Should this service die, its processes end by themselves.
+        processor = int(seconds) + 1
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
+            resource.prlimit(pid, resource.RLIMIT_CPU, (processor, processor))
+            resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+            os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+
+
+async def _read(process: asyncio.subprocess.Process) -> bytes | Failure:
+    if process.stdout is None:
+        return Failure.CRASH
+    data = bytearray()
+    while chunk := await process.stdout.read(_READ_BYTES):
+        data += chunk
+        if len(data) > _MOST_OUTPUT_BYTES:
+            return Failure.OUTPUT
+    await process.wait()
+    return bytes(data) or Failure.CRASH
+
+
+@asynccontextmanager
+async def _laid_out(
+    parent: Path, rules: RuleFile, targets: Sequence[Target]
+) -> AsyncGenerator[Path]:
+    """Give a folder with what a process reads, and remove it."""
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    writing = asyncio.ensure_future(asyncio.to_thread(_lay_out, folder, rules, targets))
+    try:
+        await asyncio.shield(writing)
+        yield folder
+    finally:
+        await asyncio.shield(_remove(folder, writing))
+
+
+async def _remove(folder: Path, writing: asyncio.Future[None]) -> None:
+    # A thread cannot be cancelled: it would go on to write into the folder.
+    await asyncio.wait([writing])
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _lay_out(folder: Path, rules: RuleFile, targets: Sequence[Target]) -> None:
+    folder.joinpath(rules.name).write_bytes(rules.text)
+    listed: list[Any] = []
+    for number, target in enumerate(targets):
+        name = f"{number}{Path(target.path).suffix}"
+        folder.joinpath(name).write_bytes(target.content)
+        path = {"fpath": name, "ppath": f"/{target.path}"}
+        code = {"path": path, "analyzer": target.language, "products": ["sast"]}
+        listed.append(["CodeTarget", code])
+    folder.joinpath("targets.json").write_bytes(msgspec.json.encode(["Targets", listed]))
