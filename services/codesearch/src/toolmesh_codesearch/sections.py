@@ -31,6 +31,8 @@ def section_units(language: str, lines: Sequence[bytes]) -> list[Unit]:
     texts = [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
     markdown = language == _MARKDOWN
     headings = (_markdown_headings(texts) if markdown else _underlined(texts))[:_MOST_SECTIONS]
+    if not headings:
+        return []
     ends = [line - 1 for line, _, _ in headings[1:]] + [len(texts)]
     units: list[Unit] = []
     around: list[tuple[int, str]] = []
