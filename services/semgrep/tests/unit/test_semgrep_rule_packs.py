@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from toolmesh_semgrep.engine import Engine, Target
+from toolmesh_semgrep.engine import Engine, Patience
 from toolmesh_semgrep.engine_languages import EngineLanguages
-from toolmesh_semgrep.rules import Rule, read_rules, rules_document
+from toolmesh_semgrep.engine_process import EngineLimits, EngineProcesses, Target
+from toolmesh_semgrep.rules import Rule, read_rules
 from toolmesh_semgrep.settings import Settings
 
 _RULES = Path(__file__).parents[2] / "rules"
@@ -55,7 +56,7 @@ def _annotated(path: Path) -> dict[str, _Places]:
 
 
 async def _found(
-    rules: tuple[Rule, ...], paths: list[Path], languages: EngineLanguages
+    rules: tuple[Rule, ...], paths: list[Path], languages: EngineLanguages, *, folder: Path
 ) -> tuple[_Places, list[str]]:
     """Return the places where the engine finds something, and what it could not do."""
     spoken = frozenset[str]().union(*(rule.languages for rule in rules))
@@ -66,13 +67,11 @@ async def _found(
         if language in spoken
     ]
     settings = Settings()
-    engine = Engine(
-        processes=1,
-        max_memory_bytes=settings.semgrep_memory_bytes,
-        rule_seconds=30,  # other tests may want the machine too
-        batch_seconds=settings.semgrep_batch_seconds,
-    )
-    results = await engine.run(rules, targets)
+    # Patient, since other tests may want the machine too.
+    limits = EngineLimits(memory_bytes=settings.semgrep_memory_bytes, rule_seconds=30)
+    processes = EngineProcesses(limits, folder=folder, most_at_once=1)
+    engine = Engine(processes, limits, batch_seconds=settings.semgrep_batch_seconds)
+    results = await engine.run(rules, targets, Patience.of(300))
     places = {
         (target.path, match.rule, match.start.line)
         for target, result in zip(targets, results, strict=True)
@@ -87,12 +86,16 @@ async def _found(
 
 
 @pytest.mark.parametrize("path", _FILES, ids=_name)
-async def test_rules_find_what_their_test_files_say(path: Path, languages: EngineLanguages) -> None:
+async def test_rules_find_what_their_test_files_say(
+    path: Path, languages: EngineLanguages, tmp_path: Path
+) -> None:
     """The lines below `ruleid:` are found, and no other line is."""
     expected: _Places = set()
     for test in _tests_of(path):
         expected |= _annotated(test)["ruleid"]
-    found, faults = await _found(_rules_of(path, languages), _tests_of(path), languages)
+    found, faults = await _found(
+        _rules_of(path, languages), _tests_of(path), languages, folder=tmp_path / "engine"
+    )
     assert not faults
     assert sorted(found - expected) == []
     assert sorted(expected - found) == []
