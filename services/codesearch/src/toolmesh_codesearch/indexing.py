@@ -13,7 +13,7 @@ from toolmesh_codesearch.columns import Columns, IndexedFile, make_columns
 from toolmesh_codesearch.contents import CachedSnapshot
 from toolmesh_codesearch.index_store import IndexStore, PartKey, part_key
 from toolmesh_codesearch.meanings import Meanings
-from toolmesh_codesearch.parts import FilePart, make_part
+from toolmesh_codesearch.parts import FilePart, SourceFile, make_parts
 from toolmesh_codesearch.path_roles import path_weights
 from toolmesh_codesearch.sections import document_language
 from toolmesh_codesearch.word_scores import WordScorer
@@ -97,17 +97,29 @@ class Indexer:
         """Add the parts of files to those that are known."""
         by_path = {file.path: file for file in files}
         done = 0
-        code = {path: language for path, language in languages.items() if path in by_path}
+
+        async def take(batch: Sequence[OutlinedFile]) -> None:
+            nonlocal done
+            readable = self._readable(batch, by_path)
+            contents = {digest: content async for digest, content in snapshot.read_many(readable)}
+            parts.update(await asyncio.to_thread(self._made, batch, by_path, contents, languages))
+            done += len(batch)
+            on_progress(Progress("files", done, len(files)))
+
+        # The next batch is parsed, in processes of its own, while one is taken apart.
+        taking: asyncio.Task[None] | None = None
         outlines = self._outliner.outline(snapshot, files=files)
-        async with aclosing(outlines):
-            async for batch in outlines:
-                readable = self._readable(batch, by_path)
-                contents = {
-                    digest: content async for digest, content in snapshot.read_many(readable)
-                }
-                parts |= await asyncio.to_thread(self._made, batch, by_path, contents, code)
-                done += len(batch)
-                on_progress(Progress("files", done, len(files)))
+        try:
+            async with aclosing(outlines):
+                async for batch in outlines:
+                    if taking is not None:
+                        await taking
+                    taking = asyncio.create_task(take(batch))
+            if taking is not None:
+                await taking
+        finally:
+            if taking is not None:
+                taking.cancel()
 
     def _readable(
         self, batch: Iterable[OutlinedFile], by_path: dict[str, SnapshotFile]
@@ -125,15 +137,16 @@ class Indexer:
         contents: dict[bytes, bytes],
         languages: dict[str, str],
     ) -> dict[PartKey, FilePart]:
-        parts: dict[PartKey, FilePart] = {}
-        texts: dict[int, str] = {}
+        keys: list[PartKey] = []
+        sources: list[SourceFile] = []
         for file in batch:
             digest, language = by_path[file.path].digest, languages[file.path]
-            too_large = file.size_bytes > self._max_file_bytes
-            outline = _SKIPPED if too_large else file.outline
-            made = make_part(contents.get(digest, b""), language, outline, self._vocabulary)
-            parts[part_key(digest, language)] = made.part
-            texts |= made.texts
+            outline = _SKIPPED if file.size_bytes > self._max_file_bytes else file.outline
+            keys.append(part_key(digest, language))
+            sources.append(SourceFile(contents.get(digest, b""), language, outline))
+        made = make_parts(sources, self._vocabulary)
+        parts = {key: each.part for key, each in zip(keys, made, strict=True)}
+        texts = {digest: text for each in made for digest, text in each.texts.items()}
         self._store.put_parts(parts, texts)
         return parts
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from toolmesh_codesearch.sections import DOCUMENT_LANGUAGES, section_units
 from toolmesh_codesearch.unit_texts import unit_text
+from toolmesh_codesearch.unit_words import word_columns
 from toolmesh_codesearch.units import KINDS, Unit, file_unit, symbol_units
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Outline
@@ -26,12 +27,9 @@ PART_VERSION = 1
 MOST_UNITS = 2**24
 """How many units an index can tell apart."""
 
-TF_STEPS = 4
-"""How many steps of a count are one occurrence."""
-
-_NAME, _SCOPE, _SIGNATURE, _DOC, _BODY = 5.0, 1.5, 1.0, 1.5, 1.0
+_BATCH_BYTES = 2**20
 # Of what is no code, such as data, only the beginning is taken for words.
-_MOST_TEXT_BYTES = 2**15
+_MOST_TEXT_BYTES = 2**13
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 
@@ -65,11 +63,30 @@ class FilePart(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file to be taken apart; "" is a language that is not known."""
+
+    content: bytes
+    language: str
+    outline: Outline
+
+
+@dataclass(frozen=True, slots=True)
 class MadePart:
     """A part, and the texts to embed, by digest."""
 
     part: FilePart
     texts: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A file's content as far as its words count, by lines too, and its units."""
+
+    content: bytes
+    lines: list[bytes]
+    units: list[Unit]
+    skipped: str
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -97,85 +114,60 @@ def name_key(name: str) -> int:
     return int.from_bytes(blake2b(name.lower().encode(), digest_size=8).digest())
 
 
-def make_part(content: bytes, language: str, outline: Outline, vocabulary: Vocabulary) -> MadePart:
-    """Return what an index keeps of a file in a language; "" is one that is not known."""
-    skipped = outline.skipped or _why_unreadable(content)
+def make_parts(files: Sequence[SourceFile], vocabulary: Vocabulary) -> list[MadePart]:
+    """Return what an index keeps of each file."""
+    made: list[MadePart] = []
+    batch: list[_Taken] = []
+    size = 0
+    for file in files:
+        batch.append(_take_apart(file))
+        size += len(batch[-1].content)
+        if size >= _BATCH_BYTES:
+            made += _finished(batch, vocabulary)
+            batch, size = [], 0
+    return made + _finished(batch, vocabulary)
+
+
+def _take_apart(file: SourceFile) -> _Taken:
+    content = file.content
+    skipped = file.outline.skipped or _why_unreadable(content)
     if skipped:
         content = b""
     lines = content.split(b"\n")
-    units = [file_unit(len(lines)), *_inner_units(language, outline, lines, skipped)]
+    units = [file_unit(len(lines))]
+    if file.language in DOCUMENT_LANGUAGES:
+        units += section_units(file.language, lines)
+    elif not skipped:
+        units += symbol_units(file.outline, lines)
     if len(units) == 1:
         content = content[:_MOST_TEXT_BYTES]
-    postings, lengths = _postings(content, len(lines), units, vocabulary)
-    texts = [unit_text(unit, lines, alone=len(units) == 1) for unit in units]
+        lines = content.split(b"\n")
+    return _Taken(content, lines, units, skipped)
+
+
+def _finished(files: Sequence[_Taken], vocabulary: Vocabulary) -> list[MadePart]:
+    if not files:
+        return []
+    columns = word_columns(files, vocabulary)
+    return [_part(file, *column) for file, column in zip(files, columns, strict=True)]
+
+
+def _part(file: _Taken, postings: NDArray[np.uint64], lengths: NDArray[np.float32]) -> MadePart:
+    units = file.units
+    texts = [unit_text(unit, file.lines, alone=len(units) == 1) for unit in units]
     digests = [_text_digest(text) for text in texts]
-    numbers = [_KIND_NUMBERS[unit.kind] for unit in units]
     part = FilePart(
         units=_encoder.encode(units),
         postings=postings.tobytes(),
         lengths=lengths.tobytes(),
         names=_column([name_key(unit.name) if unit.name else 0 for unit in units], np.uint64),
-        kinds=_column(numbers, np.uint8),
+        kinds=_column([_KIND_NUMBERS[unit.kind] for unit in units], np.uint8),
         lines=_column([each for unit in units for each in (unit.line, unit.end_line)], np.int32),
         texts=_column(digests, np.uint64),
-        skipped=skipped,
+        skipped=file.skipped,
     )
-    return MadePart(
-        part, {digest: text for digest, text in zip(digests, texts, strict=True) if text}
-    )
-
-
-def _inner_units(
-    language: str, outline: Outline, lines: Sequence[bytes], skipped: str
-) -> list[Unit]:
-    if skipped:
-        return []
-    if language in DOCUMENT_LANGUAGES:
-        return section_units(language, lines)
-    return symbol_units(outline, lines)
-
-
-def _postings(
-    content: bytes, line_count: int, units: Sequence[Unit], vocabulary: Vocabulary
-) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-    owners: list[NDArray[np.int64]] = []
-    terms: list[NDArray[np.uint32]] = []
-    weights: list[NDArray[np.float64]] = []
-
-    def add(owner: NDArray[np.int64], found: NDArray[np.uint32], weight: float) -> None:
-        owners.append(owner)
-        terms.append(found)
-        weights.append(np.full(len(found), weight))
-
-    body = vocabulary.words_of(content)
-    breaks = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
-    add(_line_owners(units, line_count)[np.searchsorted(breaks, body.starts)], body.terms, _BODY)
-    for weight, texts in (
-        (_NAME, [unit.name for unit in units]),
-        (_SCOPE, [unit.scope for unit in units]),
-        (_SIGNATURE, [unit.signature for unit in units]),
-        (_DOC, [unit.doc for unit in units]),
-    ):
-        encoded = [text.encode() for text in texts]
-        words = vocabulary.words_of(b"\n".join(encoded))
-        ends = np.cumsum([len(text) + 1 for text in encoded])
-        add(np.searchsorted(ends, words.starts, side="right"), words.terms, weight)
-    owner, term, weight = np.concatenate(owners), np.concatenate(terms), np.concatenate(weights)
-    keys = (term.astype(np.uint64) << np.uint64(32)) | (owner.astype(np.uint64) << np.uint64(8))
-    found, inverse = np.unique(keys, return_inverse=True)
-    counts = np.bincount(inverse, weights=weight, minlength=len(found)) * TF_STEPS
-    counted = np.clip(np.rint(counts), 1, 255).astype(np.uint64)
-    lengths = np.bincount(owner, weights=weight, minlength=len(units))
-    return found | counted, lengths.astype(np.float32)
-
-
-def _line_owners(units: Sequence[Unit], line_count: int) -> NDArray[np.int64]:
-    """Return for each line the innermost unit that it is in."""
-    owners = np.zeros(line_count + 1, dtype=np.int64)
-    for number, unit in enumerate(units[1:], start=1):
-        # A unit comes after those around it.
-        owners[unit.first_line - 1 : unit.end_line] = number
-    return owners
+    found = zip(digests, texts, strict=True)
+    return MadePart(part, {digest: text for digest, text in found if text})
 
 
 def _why_unreadable(content: bytes) -> str:

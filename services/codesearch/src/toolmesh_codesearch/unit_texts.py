@@ -9,9 +9,8 @@ TEXT_VERSION = 1
 """Counted up whenever the same unit gets another text."""
 
 _MOST_CHARACTERS = 480
-_MOST_BODY_BYTES = 2000
-_SPACES = re.compile(r"\s+")
-_MARKS = re.compile(r"[#/*\-=~\"'`]{2,}|^\s*[#*]+", re.MULTILINE)
+_MOST_BODY_BYTES = 1000
+_MARKS = re.compile(r"[#/*\-=~\"'`]{2,}")
 _JOINTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.]+")
 
 
@@ -45,4 +44,4 @@ def _body(lines: Sequence[bytes], first: int, last: int) -> str:
 
 
 def _clean(text: str) -> str:
-    return _SPACES.sub(" ", _MARKS.sub(" ", text)).strip()[:_MOST_CHARACTERS]
+    return " ".join(_MARKS.sub(" ", text).split())[:_MOST_CHARACTERS]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolmesh_codesearch.columns import Columns
-from toolmesh_codesearch.parts import TF_STEPS
+from toolmesh_codesearch.unit_words import TF_STEPS
 
 _K1, _B = 1.2, 0.6
 _PATH = 0.7

@@ -87,23 +87,20 @@ class Vocabulary:
         lower = _LOWER_CASE[data]
         hashes = _hashes(lower, starts, lengths)
         known, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-        terms = np.array(
-            [
-                self._term(word_hash, lower, int(starts[at]), int(lengths[at]))
-                for word_hash, at in zip(known.tolist(), first.tolist(), strict=True)
-            ],
-            dtype=np.uint32,
-        )[inverse]
+        terms = list(map(self._terms.get, known.tolist()))
+        for place, term in enumerate(terms):
+            if term is None:
+                start, length = starts[first[place]], lengths[first[place]]
+                terms[place] = self._learn(int(known[place]), lower[start : start + length])
+        terms = np.array(terms, dtype=np.uint32)[inverse]
         telling = terms != NO_TERM
         return Words(starts[telling], lengths[telling], terms[telling])
 
-    def _term(self, word_hash: int, lower: NDArray[np.uint8], start: int, length: int) -> int:
-        term = self._terms.get(word_hash)
-        if term is None:
-            term = term_of(lower[start : start + length].tobytes().decode("utf-8", "replace"))
-            if len(self._terms) >= _MOST_KNOWN_WORDS:
-                self._terms.clear()
-            self._terms[word_hash] = term
+    def _learn(self, word_hash: int, word: NDArray[np.uint8]) -> int:
+        term = term_of(word.tobytes().decode("utf-8", "replace"))
+        if len(self._terms) >= _MOST_KNOWN_WORDS:
+            self._terms.clear()
+        self._terms[word_hash] = term
         return term
 
 
