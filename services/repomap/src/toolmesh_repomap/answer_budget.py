@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from toolmesh_repomap.errors import BudgetTooSmall
@@ -60,5 +60,22 @@ def _settle(answer: Any, count_tokens: CountTokens) -> None:
 
 
 def _json(message: Message) -> str:
-    data = json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_fields(message), ensure_ascii=False, separators=(",", ":"))
+    # The gateway's transcoder writes them so.
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """Return all fields in their order; `json_format` has those that are not set at the end."""
+    return {
+        field.json_name: _value(field, getattr(message, field.name))
+        for field in message.DESCRIPTOR.fields
+    }
+
+
+def _value(field: FieldDescriptor, value: Any) -> Any:
+    if field.message_type is not None:
+        return list(map(_fields, value)) if field.is_repeated else _fields(value)
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[value].name
+    return list(value) if field.is_repeated else value
