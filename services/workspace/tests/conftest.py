@@ -6,12 +6,14 @@
 - `parts: Parts`: the domain put together on both.
 """
 
+import itertools
 import re
 import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,10 +54,17 @@ class Parts:
 
 
 @pytest.fixture
-async def redis_store(valkey_url: str) -> AsyncGenerator[Any]:
-    """A connection to an empty Valkey."""
-    async with open_store(valkey_url, decode_responses=True) as store:
-        yield store
+async def redis_stores(valkey_url: str) -> AsyncGenerator[Sequence[Any]]:
+    """Connections to an empty Valkey, for a few replicas."""
+    async with AsyncExitStack() as opened:
+        opening = [open_store(valkey_url, decode_responses=True) for _ in range(3)]
+        yield [await opened.enter_async_context(store) for store in opening]
+
+
+@pytest.fixture
+def redis_store(redis_stores: Sequence[Any]) -> Any:
+    """The connection of the first replica."""
+    return redis_stores[0]
 
 
 @pytest.fixture
@@ -71,11 +80,15 @@ def blobs(blob_folder: Path) -> BlobStore:
 
 
 @pytest.fixture
-def make_parts(redis_store: Any, blobs: BlobStore, tmp_path: Path) -> Callable[..., Parts]:
-    """Makes the domain on the real stores, with limits of one's own."""
+def make_parts(
+    redis_stores: Sequence[Any], blobs: BlobStore, tmp_path: Path
+) -> Callable[..., Parts]:
+    """Makes the domain on the real stores, with limits of one's own: a replica more each time."""
+    replicas = itertools.cycle(redis_stores)
 
     def make(limits: Limits = Limits(), *, most_pushes: int = 8) -> Parts:  # noqa: B008 - frozen
-        records, leases = Records(redis_store), Leases(redis_store)
+        store = next(replicas)
+        records, leases = Records(store), Leases(store)
         snapshots = Snapshots(records=records, blobs=blobs, cache=ManifestCache())
         shared: dict[str, Any] = {"records": records, "blobs": blobs, "snapshots": snapshots}
         slots = PushSlots(most=most_pushes, most_a_subject=2)
@@ -83,7 +96,7 @@ def make_parts(redis_store: Any, blobs: BlobStore, tmp_path: Path) -> Callable[.
         spool = tmp_path / "spool"
         spool.mkdir(exist_ok=True)
         return Parts(
-            store=redis_store,
+            store=store,
             leases=leases,
             sweeper=Sweeper(leases=leases, **shared),
             pushes=Pushes(**writing),

@@ -1,9 +1,10 @@
 """The connection to Redis, for the services that keep state there."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 import redis.asyncio
 import structlog
@@ -16,10 +17,20 @@ from toolmesh_serving.errors import Unavailable
 
 _log = structlog.get_logger()
 _SECONDS_BETWEEN_TRIES = 0.2
+# The client's own bound of a hundred fails calls that come at once. A call holds two at most.
+_MAX_CONNECTIONS = 2048
 
-# A redis.asyncio.Redis. Its own types say "bytes or str" of every answer, whichever was chosen.
+# A `_Client`. Its own types say "bytes or str" of every answer, whichever was chosen.
 Store: TypeAlias = Any
 _Result = TypeVar("_Result")
+
+
+class _Client(redis.asyncio.Redis):
+    """A client in which those who change the same key take turns; see `change`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
 @asynccontextmanager
@@ -30,11 +41,12 @@ async def open_store(url: str, *, decode_responses: bool) -> AsyncGenerator[Stor
         url: `redis://host:port/db`, `rediss://...` or `unix://path`.
         decode_responses: whether answers are text; else they are bytes.
     """
-    store = redis.asyncio.Redis.from_url(
+    store = _Client.from_url(
         url,
         decode_responses=decode_responses,
         socket_timeout=2,
         socket_connect_timeout=2,
+        max_connections=_MAX_CONNECTIONS,
         retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
     )
     try:
@@ -73,23 +85,37 @@ def reaching_store() -> Generator[None]:
 async def change(store: Store, work: Callable[[Any], Awaitable[_Result]], *watched: str) -> _Result:
     """Runs `work` as one transaction, again and again until nobody else changed what it read.
 
+    Many at once in one process would make each other try again for seconds, so they take turns;
+    only another process can come between.
+
     Args:
-        work: reads through the pipe it is given, then calls `multi()` and queues what it writes.
+        work: reads through the pipe it is given, then calls `multi()` and queues what it writes. It
+            makes no other `change`, which might wait for this one.
         watched: the keys that it reads.
 
     Raises:
         Unavailable: Redis does not answer.
     """
-    with reaching_store():
-        while True:
-            async with store.pipeline(transaction=True) as pipe:
-                try:
-                    await pipe.watch(*watched)
-                    result = await work(pipe)
-                    await pipe.execute()
-                except WatchError:
-                    continue
-                return result
+    async with AsyncExitStack() as turns:
+        # In the order of their names, so that no two wait for each other.
+        for key in sorted(set(watched)):
+            await turns.enter_async_context(store.turns.setdefault(key, asyncio.Lock()))
+        with reaching_store():
+            return await _changed(store, work, watched)
+
+
+async def _changed(
+    store: Store, work: Callable[[Any], Awaitable[_Result]], watched: Iterable[str]
+) -> _Result:
+    while True:
+        async with store.pipeline(transaction=True) as pipe:
+            try:
+                await pipe.watch(*watched)
+                result = await work(pipe)
+                await pipe.execute()
+            except WatchError:
+                continue
+            return result
 
 
 def note(

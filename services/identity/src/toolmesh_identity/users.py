@@ -97,7 +97,7 @@ class Users:
             note(pipe, "identity.user.create", user.id, after=_told(user))
             return user
 
-        return await change(self._store, work, _record_key(new.id), external_key(user.external))
+        return await change(self._store, work, _record_key(new.id), *_watched(user.external))
 
     async def find(self, external: ExternalIdentity) -> User | None:
         """The user that an external identity belongs to.
@@ -179,8 +179,8 @@ class Users:
                 pipe, before, after, action="update", revoke=bool(lost) or moved
             )
 
-        watched = external_key(external or NO_IDENTITY)
-        return await change(self._store, work, _record_key(user_id), _ADMINS, watched)
+        watched = _watched(external or NO_IDENTITY)
+        return await change(self._store, work, _record_key(user_id), _ADMINS, *watched)
 
     async def suspend(self, user_id: str, *, granter: frozenset[str]) -> User:
         """Suspends a user and revokes its tokens; its sessions have ended for good.
@@ -363,6 +363,10 @@ def _queue(pipe: Any, user: User) -> None:
         pipe.sadd(_ADMINS, user.id)
     else:
         pipe.srem(_ADMINS, user.id)
+
+
+def _watched(external: ExternalIdentity) -> Sequence[str]:
+    return () if external == NO_IDENTITY else (external_key(external),)
 
 
 def _record_key(user_id: str) -> str:

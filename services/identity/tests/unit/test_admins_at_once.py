@@ -9,6 +9,7 @@ import pytest
 from toolmesh_identity.errors import LastAdmin
 from toolmesh_identity.roles import RoleBook
 from toolmesh_identity.users import NewUser, Users
+from toolmesh_serving.redis_store import open_store
 
 SCOPES = frozenset({"identity:admin", "workspace:read"})
 
@@ -24,23 +25,24 @@ REMOVALS: dict[str, Callable[[Users, str], Awaitable[Any]]] = {
 @pytest.mark.parametrize("first", REMOVALS)
 @pytest.mark.parametrize("second", REMOVALS)
 async def test_two_administrators_cannot_remove_each_other_at_once(
-    store: Any, first: str, second: str
+    store: Any, valkey_url: str, first: str, second: str
 ) -> None:
     """Of two requests at two replicas, each for another administrator, one is refused."""
-    for _ in range(3):
-        await store.flushall()
-        replicas = [Users(store, RoleBook(store, SCOPES)) for _ in range(2)]
-        for name in ("ann", "bob"):
-            await replicas[0].create(NewUser(name, "", ("admin",)), granter=None)
-        results = await asyncio.gather(
-            REMOVALS[first](replicas[0], "ann"),
-            REMOVALS[second](replicas[1], "bob"),
-            return_exceptions=True,
-        )
+    async with open_store(valkey_url, decode_responses=False) as other:
+        for _ in range(3):
+            await store.flushall()
+            replicas = [Users(each, RoleBook(each, SCOPES)) for each in (store, other)]
+            for name in ("ann", "bob"):
+                await replicas[0].create(NewUser(name, "", ("admin",)), granter=None)
+            results = await asyncio.gather(
+                REMOVALS[first](replicas[0], "ann"),
+                REMOVALS[second](replicas[1], "bob"),
+                return_exceptions=True,
+            )
 
-        assert [isinstance(result, LastAdmin) for result in results].count(True) == 1
-        left, _ = await replicas[0].list(page_size=10, page_token="")
-        assert [u.id for u in left if "admin" in u.roles and not u.suspend_time] in (
-            ["ann"],
-            ["bob"],
-        )
+            assert [isinstance(result, LastAdmin) for result in results].count(True) == 1
+            left, _ = await replicas[0].list(page_size=10, page_token="")
+            assert [u.id for u in left if "admin" in u.roles and not u.suspend_time] in (
+                ["ann"],
+                ["bob"],
+            )

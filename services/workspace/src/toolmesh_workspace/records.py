@@ -11,13 +11,11 @@ Keys, the numbers in them being times:
 Times are microseconds since the epoch by Redis's own clock, so replicas agree on them.
 """
 
-import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from toolmesh_serving.redis_store import Store, change, note, reaching_store
 from toolmesh_workspace.access import Access, Requester
@@ -87,7 +85,6 @@ class Records:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, *, display_name: str, owner: str) -> Workspace:
         """Make a workspace with an id of its own."""
@@ -141,9 +138,7 @@ class Records:
                 raise WorkspaceDeleted.of(workspace)
             return await work(pipe, record)
 
-        # Many at once in one process would make each other try again all the time.
-        async with self._turns.setdefault(workspace, asyncio.Lock()):
-            return await change(self._store, with_record, record_key(workspace))
+        return await change(self._store, with_record, record_key(workspace))
 
     async def commit(
         self, workspace: str, *, by: Requester, snapshot: str, file_count: int, size_bytes: int
