@@ -1,4 +1,4 @@
-"""What the outlines of a snapshot say, as columns: some 100 bytes a definition and 8 a use.
+"""What the outlines of a snapshot say, as columns: some 110 bytes a definition and 8 a use.
 
 A file is a row. What belongs to rows stands in columns, row after row: the definitions of row r at
 `definition_first[r]:definition_first[r + 1]`, its uses and imports likewise. Names are numbers in
@@ -35,7 +35,8 @@ class Columns:
     """What belongs to rows; all but the `first` columns can be cut and joined.
 
     `definition_parent` is the number of the enclosing definition among the row's, -1 for none. The
-    signature of definition d is `signatures[signature_first[d]:signature_first[d + 1]]`, in UTF-8.
+    signature of definition d is `signatures[signature_first[d]:signature_first[d + 1]]`, in UTF-8;
+    `doc_word` has the telling words of what a comment says about it, numbers in `words`, likewise.
     `use_member` tells the uses as a member of something. `path_word` are the words of the path.
     """
 
@@ -47,6 +48,8 @@ class Columns:
     definition_parent: Ints
     signature_first: Ints
     signatures: NDArray[np.uint8]
+    doc_word_first: Ints
+    doc_word: Ints
     use_first: Ints
     use_symbol: Ints
     use_count: Ints

@@ -14,7 +14,8 @@ from toolmesh_outlines.outline import Outline
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_outlines.snapshot import SnapshotFile
 from toolmesh_repomap.corpus import KINDS, Columns, Corpus, language_number, symbol_text
-from toolmesh_repomap.paths import role_of
+from toolmesh_repomap.paths import Role, role_of
+from toolmesh_repomap.stop_words import STOP_WORDS
 from toolmesh_repomap.string_table import EMPTY, Interner, Ints, StringTable
 from toolmesh_repomap.words import form_weight, words_of
 
@@ -33,6 +34,8 @@ _OF_ROWS = {
     "import_first": ("import_path",),
     "path_word_first": ("path_word",),
 }
+# Likewise, for columns that belong to definitions.
+_OF_DEFINITIONS = {"signature_first": "signatures", "doc_word_first": "doc_word"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +68,23 @@ def joined(runs: Sequence[Run]) -> Columns:
             ]
             made[name] = np.concatenate(parts)
         if first_name == "definition_first":
-            made |= _joined_signatures(runs, spans)
+            made |= _joined_of_definitions(runs, spans)
     return Columns(**made)
 
 
-def _joined_signatures(
+def _joined_of_definitions(
     runs: Sequence[Run], spans: Sequence[tuple[int, int]]
-) -> dict[str, NDArray[np.generic]]:
-    counts: list[Ints] = []
-    texts: list[NDArray[np.uint8]] = []
-    for run, (start, stop) in zip(runs, spans, strict=True):
-        first = run.columns.signature_first
-        counts.append(np.diff(first[start : stop + 1]))
-        texts.append(run.columns.signatures[first.item(start) : first.item(stop)])
-    return {"signature_first": _firsts(counts), "signatures": np.concatenate(texts)}
+) -> dict[str, NDArray[Any]]:
+    made: dict[str, NDArray[Any]] = {}
+    for first_name, name in _OF_DEFINITIONS.items():
+        counts: list[Ints] = []
+        parts: list[NDArray[Any]] = []
+        for run, (start, stop) in zip(runs, spans, strict=True):
+            first = getattr(run.columns, first_name)
+            counts.append(np.diff(first[start : stop + 1]))
+            parts.append(getattr(run.columns, name)[first.item(start) : first.item(stop)])
+        made |= {first_name: _firsts(counts), name: np.concatenate(parts)}
+    return made
 
 
 def _firsts(counts: Sequence[Ints]) -> Ints:
@@ -99,6 +105,8 @@ class _Rows:
         self.path_word = array("i")
         self.signature_lengths = array("q")
         self.signatures = bytearray()
+        self.doc_word_counts = array("q")
+        self.doc_word = array("i")
         self.counts = [array("q") for _ in range(4)]
 
     def add(self, path: str, language: str, outline: Outline) -> None:
@@ -130,6 +138,8 @@ class _Rows:
             definition_parent=parent,
             signature_first=_firsts([_longs(self.signature_lengths)]),
             signatures=np.frombuffer(self.signatures, dtype=np.uint8),
+            doc_word_first=_firsts([_longs(self.doc_word_counts)]),
+            doc_word=_ints(self.doc_word),
             use_first=_firsts([_longs(self.counts[1])]),
             use_symbol=_ints(self.uses[0]),
             use_count=np.frombuffer(self.uses[1], dtype=np.uint16),
@@ -152,6 +162,9 @@ class _Rows:
             signature = definition.signature.encode()
             self.signature_lengths.append(len(signature))
             self.signatures += signature
+            words = [word for word in words_of(definition.doc) if word not in STOP_WORDS]
+            self.doc_word_counts.append(len(words))
+            self.doc_word.extend(map(self.words.number, words))
         for is_member, counts in enumerate((outline.references, outline.members)):
             self.uses[0].extend([self._symbol(family, name) for name in counts])
             self.uses[1].extend([min(count, _MOST_COUNT) for count in counts.values()])
@@ -185,6 +198,7 @@ class CorpusBuilder:
         self._rows = _Rows(base)
         self._added: dict[str, int] = {}
         self._skipped: dict[str, str] = {}
+        self._roles: dict[str, Role] = {}
 
     @property
     def missing(self) -> list[SnapshotFile]:
@@ -197,6 +211,9 @@ class CorpusBuilder:
             self._added[file.path] = len(self._added)
             if file.outline.skipped:
                 self._skipped[file.path] = file.outline.skipped
+            self._roles[file.path] = role_of(
+                file.path, is_made=file.outline.is_generated or file.outline.is_minified
+            )
             self._rows.add(file.path, file.language, file.outline)
 
     def finish(self) -> Corpus:
@@ -211,11 +228,10 @@ class CorpusBuilder:
             reason = base_skipped.get(old) if old >= 0 else self._skipped.get(file.path)
             if reason:
                 skipped[row] = reason
-            before = self._base_rows.get(file.path, -1)
-            if self._base is not None and before >= 0:
-                roles[row] = self._base.roles[before]
+            if self._base is not None and old >= 0:
+                roles[row] = self._base.roles[old]
             else:
-                roles[row] = role_of(file.path)
+                roles[row] = self._roles[file.path]
         return Corpus(
             paths=tuple(file.path for file in self._files),
             digests=tuple(file.digest for file in self._files),

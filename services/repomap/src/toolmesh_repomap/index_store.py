@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import zipfile
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,21 @@ _log = structlog.get_logger(__name__)
 
 # A change of what the columns mean, or of words.py or paths.py, whose outcome they hold: count this
 # up, and what is on disk is not used any more.
-_FORMAT = 1
+_FORMAT = 2
 _DIGEST_BYTES = 32
 _TABLES = ("symbols", "import_paths", "words")
 _ARRAYS = ("sizes", "languages", "roles", "symbol_form", "symbol_word_first", "symbol_word")
-_DAMAGE = (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile)
+# RuntimeError: zipfile's answer to flags that it does not know.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class IndexStore:

@@ -1,4 +1,4 @@
-"""What a file's path says about its part in the project."""
+"""What a file's path, and its content, say about its part in the project."""
 
 import re
 from enum import IntEnum
@@ -39,11 +39,14 @@ class Role(IntEnum):
     EXAMPLE = 4
 
 
-def role_of(path: str) -> Role:
-    """Return what the path says, by the conventions of languages and tools; CODE when nothing."""
+def role_of(path: str, *, is_made: bool = False) -> Role:
+    """Return what the path says, by the conventions of languages and tools; CODE when nothing.
+
+    `is_made` tells that the content looks as if a program wrote it.
+    """
     if _VENDORED.search(path):
         return Role.VENDORED
-    if _GENERATED.search(path):
+    if is_made or _GENERATED.search(path):
         return Role.GENERATED
     if _TEST.search(path):
         return Role.TEST

@@ -142,7 +142,7 @@ def _definition_shares(corpus: Corpus, rows: Floats, relevance: Relevance) -> Fl
     columns = corpus.columns
     counts = np.diff(columns.definition_first)
     of_row = np.repeat(np.arange(corpus.file_count), counts)
-    matches = relevance.symbols[columns.definition_symbol] / max(relevance.symbols.max(), 1e-9)
+    matches = relevance.definitions / max(relevance.definitions.max(), 1e-9)
     inner = np.flatnonzero(columns.definition_parent >= 0)
     parents = columns.definition_first[of_row[inner]] + columns.definition_parent[inner]
     matches[inner] += _OUTER_SHARE * matches[parents]

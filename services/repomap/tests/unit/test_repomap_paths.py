@@ -1,4 +1,4 @@
-"""What paths say about files."""
+"""What paths, and contents, say about files."""
 
 import pytest
 
@@ -36,3 +36,16 @@ from toolmesh_repomap.paths import Role, role_of
 def test_roles(path: str, role: Role) -> None:
     """Conventions of many languages and tools are known, and no more than those are taken."""
     assert role_of(path) is role
+
+
+@pytest.mark.parametrize(
+    ("path", "role"),
+    [
+        ("src/shop/cart.py", Role.GENERATED),
+        ("shop/test_cart.py", Role.GENERATED),
+        ("vendor/x/y.go", Role.VENDORED),
+    ],
+)
+def test_what_a_program_wrote_is_generated(path: str, role: Role) -> None:
+    """Content that a program wrote says more than its place, unless others wrote all of it."""
+    assert role_of(path, is_made=True) is role

@@ -23,10 +23,19 @@ def _file(
     members: str = "",
     imports: str = "",
     language: str = "python",
+    doc: str = "",
+    is_generated: bool = False,
 ) -> OutlinedFile:
-    """A file with classes (capitalised) and functions, and uses of names."""
+    """A file with classes (capitalised) and functions, the first with a comment, and uses."""
     definitions = tuple(
-        Definition(name, Kind.CLASS if name[0].isupper() else Kind.FUNCTION, line, line, name)
+        Definition(
+            name,
+            Kind.CLASS if name[0].isupper() else Kind.FUNCTION,
+            line,
+            line,
+            name,
+            doc=doc if line == 1 else "",
+        )
         for line, name in enumerate(defines.split(), 1)
     )
     return OutlinedFile(
@@ -38,6 +47,7 @@ def _file(
             references={name: uses.split().count(name) for name in uses.split()},
             members={name: members.split().count(name) for name in members.split()},
             imports=tuple(imports.split()),
+            is_generated=is_generated,
         ),
     )
 
@@ -202,6 +212,30 @@ def test_a_question_raises_what_it_is_about(scores_of: Scores) -> None:
     scores = scores_of(files, question="Where are tokens validated?")
     ordered = sorted(scores, key=lambda name: -scores[name])
     assert ordered[:2] == ["auth/checks.py:validate_token", "auth/tokens.py:make_token"]
+
+
+def test_a_question_finds_what_a_comment_says(scores_of: Scores) -> None:
+    """Words that only a comment has lead to its definition, before others of the same file."""
+    files = [
+        _file("hub.py", "load_config"),
+        _file("a.py", "grab run", doc="Reads credentials from the keyring."),
+        *(_file(f"user{i}.py", "", "load_config") for i in range(5)),
+    ]
+    scores = scores_of(files, question="Where are credentials read?")
+    ordered = sorted(scores, key=lambda name: -scores[name])
+    assert ordered == ["a.py:grab", "a.py:run", "hub.py:load_config"]
+
+
+def test_generated_code_stands_behind(scores_of: Scores) -> None:
+    """What says of itself that a program wrote it ranks lower, and is not lost."""
+    scores = scores_of(
+        [
+            _file("a.py", "make_basket"),
+            _file("b.py", "make_wrapper", is_generated=True),
+            _file("user.py", "", "make_basket make_wrapper"),
+        ]
+    )
+    assert scores["a.py:make_basket"] > scores["b.py:make_wrapper"] > 0
 
 
 @pytest.mark.parametrize(
