@@ -1,7 +1,8 @@
 """Fits answers into token budgets: the whole answer as compact JSON, as the gateway sends it."""
 
 import json
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -30,26 +31,40 @@ def fit_page(
     Raises:
         BudgetTooSmall: not even one item fits, or an answer without any.
     """
-    shown = getattr(answer, field)
     answer.next_page_token = next_page_token(0) if items else ""
     _settle(answer, count_tokens)
-    sums = accumulate(count_tokens(_json(item)) + 1 for item in items)
-    left = max_tokens - answer.token_count
-    count = next((at for at, used in enumerate(sums) if used > left), len(items))
-    while True:
-        count = max(count, min(len(items), 1))
-        del shown[:]
-        shown.extend(items[:count])
+    sums = list(accumulate(count_tokens(_json(item)) + 1 for item in items))
+    for count in _counts(sums, max_tokens - answer.token_count, max_tokens):
+        _show(answer, field, items[:count])
         answer.next_page_token = next_page_token(count)
         _settle(answer, count_tokens)
         if answer.token_count <= max_tokens:
             return
-        if count > 1:
-            count -= max(1, count // 16)
-        elif not getattr(answer, "similar_names", ()):
-            raise BudgetTooSmall.of(max_tokens, answer.token_count)
-        else:
-            answer.similar_names.pop()
+    while not items and getattr(answer, "similar_names", ()):
+        answer.similar_names.pop()
+        _settle(answer, count_tokens)
+        if answer.token_count <= max_tokens:
+            return
+    raise BudgetTooSmall.of(max_tokens, answer.token_count)
+
+
+def _counts(sums: Sequence[int], left: int, most: int) -> Iterator[int]:
+    """Yield how many items to try; the first n have `sums[n - 1]` tokens, or a few less."""
+    if not sums or sums[-1] <= most:
+        # All of them need no token of a next page.
+        yield len(sums)
+    count = bisect_right(sums, left)
+    while count > 1:
+        yield count
+        count -= max(1, count // 16)
+    if sums:
+        yield 1
+
+
+def _show(answer: Any, field: str, items: Sequence[Message]) -> None:
+    shown = getattr(answer, field)
+    del shown[:]
+    shown.extend(items)
 
 
 def _settle(answer: Any, count_tokens: CountTokens) -> None:

@@ -306,6 +306,21 @@ async def test_pages_have_everything_once(
         assert found == expected
 
 
+async def test_what_fits_is_one_page(ask: Call, shop: str) -> None:
+    """What takes the budget exactly needs no second page."""
+    whole = await ask("GetOutline", shop, path="shop/money.py")
+    fitting = await ask("GetOutline", shop, path="shop/money.py", max_tokens=whole.token_count)
+    assert fitting == whole
+
+
+async def test_similar_names_give_way(ask: Call, shop: str) -> None:
+    """An answer without anything found fits into what it needs without similar names."""
+    whole = await ask("FindDefinitions", shop, name="plus_taxes")
+    less = await ask("FindDefinitions", shop, name="plus_taxes", max_tokens=whole.token_count - 1)
+    assert not less.similar_names
+    assert less.token_count < whole.token_count
+
+
 async def test_pages_are_of_one_snapshot(ask: Call, shop: str, push_tree: Call) -> None:
     """The second page is of the snapshot that the first was of, whatever was pushed meanwhile."""
     first = await ask("FindReferences", shop, name="Amount", page_size=2)
