@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from toolmesh_repomap.errors import BudgetTooSmall
@@ -88,7 +87,7 @@ def _fields(message: Message) -> dict[str, Any]:
     }
 
 
-def _value(field: FieldDescriptor, value: Any) -> Any:
+def _value(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return list(map(_fields, value)) if field.is_repeated else _fields(value)
     if field.enum_type is not None:
