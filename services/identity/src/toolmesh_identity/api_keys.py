@@ -17,6 +17,7 @@ from toolmesh_identity.errors import (
     ApiKeyUnknown,
     ScopeNotInRoles,
     TimeInvalid,
+    UserIdUsed,
 )
 from toolmesh_identity.holders import Holders, Rights
 from toolmesh_identity.key_records import (
@@ -34,7 +35,7 @@ from toolmesh_identity.page_tokens import read_page_token, write_page_token
 from toolmesh_identity.revocation_log import queue_revocation
 from toolmesh_identity.roles import Role, RoleBook, check_grant, check_roles, scopes_of
 from toolmesh_identity.secret import Secret
-from toolmesh_identity.user_records import USER_PREFIX, User, parse_user
+from toolmesh_identity.user_records import FORMER, USER_PREFIX, User, parse_user
 from toolmesh_serving.errors import FieldViolation
 from toolmesh_serving.redis_store import Store, change, note, reaching_store
 
@@ -74,7 +75,8 @@ class ApiKeys:
             granter: the scopes of who makes it; None: the service itself.
 
         Raises:
-            RoleUnknown, ScopeNotInRoles, GrantTooWide, TimeInvalid: `new` asks for what cannot be.
+            RoleUnknown, ScopeNotInRoles, GrantTooWide, TimeInvalid, UserIdUsed: `new` asks for what
+                cannot be.
             Unavailable: Redis does not answer.
         """
         if new.expire_time is not None and new.expire_time <= time.time():
@@ -92,7 +94,7 @@ class ApiKeys:
 
         Raises:
             ApiKeyInvalid: `whole` is not of a key's form.
-            RoleUnknown, ScopeNotInRoles, GrantTooWide: `new` asks for what cannot be.
+            RoleUnknown, ScopeNotInRoles, GrantTooWide, UserIdUsed: `new` asks for what cannot be.
             Unavailable: Redis does not answer.
         """
         form = _KEY_FORM.fullmatch(whole)
@@ -104,6 +106,8 @@ class ApiKeys:
         async def work(pipe: Any) -> ApiKey:
             content = await pipe.get(owner_key)
             user = None if content is None else parse_user(content)
+            if user is None and await pipe.sismember(FORMER, new.subject):
+                raise UserIdUsed.of(new.subject)
             record = self._new_record(key_id, whole, new, user=user, roles=roles)
             if granter is not None:
                 check_grant(record.scopes, granter)

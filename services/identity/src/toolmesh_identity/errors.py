@@ -66,6 +66,22 @@ class UserExists(ToolmeshError):
     reason = "USER_EXISTS"
 
 
+class UserIdUsed(ToolmeshError):
+    """The id was a removed user's, whose workspaces and audit events still go by it."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "USER_ID_USED"
+
+    @classmethod
+    def of(cls, user_id: str) -> "UserIdUsed":
+        """The failure for an id."""
+        return cls(
+            f"{user_id} was the id of a user who was removed, and what stands under it must not "
+            "become another's; choose another id",
+            metadata={"id": user_id},
+        )
+
+
 class LastAdmin(ToolmeshError):
     """It would leave the mesh without an administrator."""
 

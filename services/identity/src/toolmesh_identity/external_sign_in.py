@@ -6,7 +6,12 @@ from typing import Final
 
 import structlog
 
-from toolmesh_identity.errors import ExternalAccountRefused, ExternalIdentityTaken, UserExists
+from toolmesh_identity.errors import (
+    ExternalAccountRefused,
+    ExternalIdentityTaken,
+    UserExists,
+    UserIdUsed,
+)
 from toolmesh_identity.id_tokens import Account, IdTokens
 from toolmesh_identity.sessions import Sessions, SignedIn
 from toolmesh_identity.user_records import User
@@ -67,13 +72,13 @@ class ExternalSignIn:
         new = NewUser(account.user, account.display_name, roles, external=account.external)
         try:
             return await self._users.create(new, granter=None)
-        except (UserExists, ExternalIdentityTaken):
+        except (UserExists, UserIdUsed, ExternalIdentityTaken):
             # Perhaps by the same account, which signed in twice at once. Else it is another's name.
             user = await self._users.find(account.external)
             if user is None:
                 raise ExternalAccountRefused(
-                    f"there is a user {account.user} already, who is not of this issuer; "
-                    "ask an administrator to give it this external identity"
+                    f"the name {account.user} is another's here, or was a removed user's; "
+                    "ask an administrator to give your user this external identity"
                 ) from None
             return user
 

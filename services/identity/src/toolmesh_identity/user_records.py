@@ -11,6 +11,7 @@ import orjson
 from toolmesh_identity.roles import Role, scopes_of
 
 USER_PREFIX: Final = "identity:user:"
+FORMER: Final = "identity:former_users"  # set of the ids of removed users
 PASSWORD_PREFIX: Final = "identity:password:"  # noqa: S105 - a key's name
 
 

@@ -7,12 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from toolmesh_identity.errors import ExternalIdentityTaken, LastAdmin, UserExists, UserUnknown
-from toolmesh_identity.key_records import queue_revoking_keys
+from toolmesh_identity.errors import (
+    ExternalIdentityTaken,
+    LastAdmin,
+    UserExists,
+    UserIdUsed,
+    UserUnknown,
+)
+from toolmesh_identity.key_records import queue_revoking_keys, subject_index
 from toolmesh_identity.page_tokens import read_page_token, write_page_token
 from toolmesh_identity.revocation_log import queue_revocation
 from toolmesh_identity.roles import RoleBook, check_grant, check_roles, scopes_of
 from toolmesh_identity.user_records import (
+    FORMER,
     NO_IDENTITY,
     PASSWORD_PREFIX,
     USER_PREFIX,
@@ -69,7 +76,7 @@ class Users:
             password_hash: to sign in with; empty: none.
 
         Raises:
-            UserExists, ExternalIdentityTaken, RoleUnknown, GrantTooWide: it cannot be.
+            UserExists, UserIdUsed, ExternalIdentityTaken, RoleUnknown, GrantTooWide: it cannot be.
             Unavailable: Redis does not answer.
         """
         await self._check_roles(new.roles, granter)
@@ -88,6 +95,12 @@ class Users:
         async def work(pipe: Any) -> User:
             if await pipe.exists(_record_key(new.id)):
                 raise UserExists(f"there is a user {new.id}", metadata={"id": new.id})
+            if await pipe.sismember(FORMER, new.id):
+                raise UserIdUsed.of(new.id)
+            # Who signs in elsewhere may choose its name there, but not that of a program here.
+            by_issuer = granter is None and new.external is not None
+            if by_issuer and await pipe.exists(subject_index(new.id)):
+                raise UserExists(f"{new.id} is the name of a program", metadata={"id": new.id})
             await _keep_identities_apart(pipe, user)
             pipe.multi()
             pipe.zadd(_INDEX, {new.id: 0})
@@ -248,7 +261,7 @@ class Users:
         return await change(self._store, work, _record_key(user_id), _ADMINS)
 
     async def delete(self, user_id: str, *, granter: frozenset[str]) -> None:
-        """Removes a user with its keys, sessions and tokens.
+        """Removes a user with its keys, sessions and tokens. Its id is not given again.
 
         Raises:
             UserUnknown, GrantTooWide, LastAdmin: it cannot be.
@@ -264,7 +277,7 @@ class Users:
             pipe.multi()
             pipe.delete(_record_key(user_id), PASSWORD_PREFIX + user_id)
             pipe.delete(external_key(before.external))
-            pipe.zrem(_INDEX, user_id).srem(_ADMINS, user_id)
+            pipe.zrem(_INDEX, user_id).srem(_ADMINS, user_id).sadd(FORMER, user_id)
             revoke_keys()
             queue_revocation(pipe, "user", before.uid)
             note(pipe, "identity.user.delete", user_id, before=_told(before))

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from toolmesh.identity.v1 import (
+    api_key_service_pb2,
     session_service_pb2,
     token_service_pb2,
     user_pb2,
@@ -83,7 +84,7 @@ async def test_a_user_is_known_by_issuer_and_subject_alone(
     failure = await failure_of(sign_in(ours, thief))
 
     assert (failure.code, failure.reason) == REFUSED
-    assert "there is a user ann already" in failure.message
+    assert "the name ann is another's here" in failure.message
 
 
 async def test_a_user_who_is_here_is_not_taken_over(
@@ -94,6 +95,22 @@ async def test_a_user_who_is_here_is_not_taken_over(
     failure = await failure_of(sign_in(ours, token))
 
     assert (failure.code, failure.reason) == REFUSED
+
+
+async def test_a_name_that_stands_for_another_is_not_given(
+    ours: Any, issuer: Any, failure_of: Any
+) -> None:
+    """Neither a program's nor that of a removed user, not even to the same account."""
+    request = api_key_service_pb2.CreateApiKeyRequest(
+        display_name="test", subject="robot", roles=["viewer"]
+    )
+    await ours.keys.CreateApiKey(request)
+    await sign_in(ours, issuer.token(groups=["engineers"]))
+    await ours.users.DeleteUser(user_service_pb2.DeleteUserRequest(id="ann"))
+    for name, subject in (("robot", "00u2"), ("ann", "00u2"), ("ann", "00u1")):
+        token = issuer.token(groups=["engineers"], preferred_username=name, sub=subject)
+        failure = await failure_of(sign_in(ours, token))
+        assert (failure.code, failure.reason) == REFUSED
 
 
 async def test_roles_follow_the_claims_at_each_sign_in(
@@ -199,7 +216,11 @@ async def test_an_external_identity_is_one_users(identity: Any, failure_of: Any)
     ]
     await identity.users.DeleteUser(user_service_pb2.DeleteUserRequest(id="ann"))
     outcomes = (await identity.users.ProvisionUsers(request)).outcomes
-    assert outcomes[0].result == results.PROVISION_RESULT_CREATED
+    assert [outcome.result for outcome in outcomes] == [
+        results.PROVISION_RESULT_FAILED,
+        results.PROVISION_RESULT_UPDATED,
+    ]
+    assert "was removed" in outcomes[0].message
 
 
 async def test_half_an_external_identity_is_refused(identity: Any, failure_of: Any) -> None:

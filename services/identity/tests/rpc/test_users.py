@@ -158,10 +158,8 @@ async def test_a_suspended_user_is_stopped_at_once_and_can_come_back(
     assert failure.reason == "REFRESH_TOKEN_INVALID"
 
 
-async def test_a_removed_users_keys_do_not_serve_the_next_of_that_name(
-    identity: Any, failure_of: Any
-) -> None:
-    """Neither at once nor when a user of the same id is made."""
+async def test_a_removed_users_name_is_not_given_again(identity: Any, failure_of: Any) -> None:
+    """To no user and to no program: workspaces, keys and audit events go by it."""
     await identity.make_user("ann", "developer")
     key = (await key_of(identity, "ann", "developer")).key
     metadata = await token_of(identity, key)
@@ -169,8 +167,10 @@ async def test_a_removed_users_keys_do_not_serve_the_next_of_that_name(
 
     await ended(identity, metadata)
     assert (await failure_of(identity.exchange(key))).reason == "API_KEY_INVALID"
-    await identity.make_user("ann", "admin")
-    assert (await failure_of(identity.exchange(key))).reason == "API_KEY_INVALID"
+    for attempt in (identity.make_user("ann", "viewer"), key_of(identity, "ann", "viewer")):
+        failure = await failure_of(attempt)
+        assert (failure.code, failure.reason) == (grpc.StatusCode.ALREADY_EXISTS, "USER_ID_USED")
+        assert "choose another id" in failure.message
 
 
 async def test_the_last_administrator_stays(identity: Any, failure_of: Any) -> None:
