@@ -50,7 +50,10 @@ def extract_outline(source: bytes, language_name: str) -> Outline:
     root = grammar.parser.parse(source).root_node
     found: list[Found] = []
     imports: dict[str, None] = {}
-    for _, captures in QueryCursor(grammar.definitions).matches(root):
+    cursor = QueryCursor(grammar.definitions)
+    if language.definition_depth:
+        cursor.set_max_start_depth(language.definition_depth)
+    for _, captures in cursor.matches(root):
         if "name" in captures:
             found.extend(found_in(captures, source, language))
         else:

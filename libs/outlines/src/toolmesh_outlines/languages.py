@@ -18,7 +18,9 @@ class Language:
     can be a method of the class around it. `prefixes` are what a header lacks, by node type.
     `import_value` matches the value of a variable that is but an import. With `clauses`, a function
     is defined by several definitions in a row. `name_separator` parts names that a grammar gives
-    as one: `A.B`, which uses call `B`.
+    as one: `A.B`, which uses call `B`. `definition_depth` is how deep in the tree definitions are
+    looked for, 0 for no limit: deeper ones are inside of functions, where no other file can use
+    them, and a walk over the whole tree costs as much as half of its parsing.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Language:
     import_value: str = ""
     clauses: bool = False
     name_separator: str = ""
+    definition_depth: int = 0
 
 
 # `const x = require('y')`
@@ -58,6 +61,7 @@ LANGUAGES = (
         import_separator=".",
         constructors=frozenset({"__init__"}),
         line_comment="#",
+        definition_depth=8,
     ),
     Language(
         name="go",
@@ -71,6 +75,7 @@ LANGUAGES = (
             "const_spec": "const ",
             "var_spec": "var ",
         },
+        definition_depth=5,
     ),
     Language(
         name="javascript",
@@ -110,6 +115,7 @@ LANGUAGES = (
         extensions=(".rs",),
         import_separator="::",
         constructors=frozenset({"new"}),
+        definition_depth=8,
     ),
     Language(
         name="java",
@@ -120,6 +126,7 @@ LANGUAGES = (
         import_separator=".",
         annotations=frozenset({"annotation", "marker_annotation"}),
         implicit_receiver=True,
+        definition_depth=8,
     ),
     Language(
         name="c",
@@ -128,6 +135,7 @@ LANGUAGES = (
         queries=("c",),
         extensions=(".c", ".h"),
         implicit_receiver=True,
+        definition_depth=8,
     ),
     Language(
         name="cpp",
@@ -136,6 +144,7 @@ LANGUAGES = (
         queries=("c", "cpp"),
         extensions=(".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".ipp", ".inl"),
         implicit_receiver=True,
+        definition_depth=10,
     ),
     Language(
         name="csharp",
