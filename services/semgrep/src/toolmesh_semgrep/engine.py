@@ -34,8 +34,9 @@ _log = structlog.get_logger(__name__)
 
 # Into how many parts a batch that failed is cut.
 _PARTS = 8
-# On how many files of a scan a rule may time out before it is given up.
-_MOST_TIMEOUTS = 3
+# On how many files of a scan a rule may time out before it is given up: some files take long to
+# parse, which counts as the time of the rule that came first.
+_MOST_TIMEOUTS = 10
 _FAULTS = {Failure.CRASH: CRASHED, Failure.TIME: TOO_LONG, Failure.OUTPUT: TOO_MUCH_OUTPUT}
 
 
@@ -61,10 +62,11 @@ class Patience:
         return self.timeouts[rule.id] >= _MOST_TIMEOUTS
 
     def note(self, results: Iterable[TargetResult]) -> None:
-        """Remember which rules timed out."""
-        self.timeouts.update(
-            fault.rule for each in results for fault in each.faults if fault.reason == TIMED_OUT
-        )
+        """Remember which rules timed out; where several did, it is the file's fault."""
+        for result in results:
+            late = {fault.rule for fault in result.faults if fault.reason == TIMED_OUT}
+            if len(late) == 1:
+                self.timeouts.update(late)
 
 
 class Engine:

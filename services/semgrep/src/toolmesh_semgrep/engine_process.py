@@ -62,13 +62,14 @@ class EngineLimits:
         memory_bytes: how much memory it may allocate.
         rule_seconds: how long one rule may take on one file.
         rule_timeouts: how many rules may take longer on a file before its other rules are given up.
-        matches: how many places all rules together may find in one file.
+        matches: how many places all rules together may find in one file; the time that it takes
+            grows with the square of it.
     """
 
     memory_bytes: int
     rule_seconds: float
     rule_timeouts: int = 3
-    matches: int = 10_000
+    matches: int = 2_000
 
 
 class EngineProcesses:

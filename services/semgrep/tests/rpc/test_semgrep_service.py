@@ -1,8 +1,7 @@
 """The semgrep service as its callers meet it: real servers, real engine, a real workspace."""
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -11,10 +10,6 @@ from google.protobuf import json_format
 
 from toolmesh.semgrep.v1 import finding_pb2, semgrep_service_pb2_grpc
 from toolmesh.semgrep.v1 import semgrep_service_pb2 as pb
-from toolmesh_client.channels import open_channel, service_address
-from toolmesh_semgrep.service import open_service
-from toolmesh_semgrep.settings import Settings
-from toolmesh_serving.server import running
 from toolmesh_serving.tokens import count_tokens
 
 TokenOf = Callable[..., Awaitable[str]]
@@ -45,42 +40,6 @@ _SHOP = {
 
 def _bearer(token: str) -> tuple[tuple[str, str], ...]:
     return (("authorization", f"Bearer {token}"),)
-
-
-@pytest.fixture
-async def semgrep(
-    identity_pattern: str, tmp_path: Path, token_of: TokenOf
-) -> AsyncGenerator[semgrep_service_pb2_grpc.SemgrepServiceStub]:
-    """A running semgrep service, called by the developer ann."""
-    address = service_address(identity_pattern, "semgrep")
-    settings = Settings(
-        listen=address, address_pattern=identity_pattern, data_folder=tmp_path / "semgrep"
-    )
-    token = await token_of("developer", subject="ann")
-
-    async def anns_token() -> str:
-        return token
-
-    async with (
-        open_service(settings) as service,
-        running(settings, service),
-        open_channel(address, token=anns_token) as channel,
-    ):
-        yield semgrep_service_pb2_grpc.SemgrepServiceStub(channel)
-
-
-@pytest.fixture
-def scan(semgrep: semgrep_service_pb2_grpc.SemgrepServiceStub, push_tree: Any) -> Scan:
-    """Pushes files, when they are given, and scans them."""
-
-    async def scan(
-        files: dict[str, str | bytes] | None = None, *, workspace: str = "", **fields: Any
-    ) -> pb.ScanResponse:
-        if files is not None:
-            workspace = (await push_tree(files, workspace=workspace)).id
-        return await semgrep.Scan(pb.ScanRequest(workspace=workspace, **fields))
-
-    return scan
 
 
 def _places(response: pb.ScanResponse) -> list[tuple[str, str, int]]:
