@@ -43,7 +43,7 @@ def toolmesh(mesh_folder: Path, mesh_address: str) -> Generator[Toolmesh]:
         "XDG_STATE_HOME": str(mesh_folder / "state"),
         "XDG_CACHE_HOME": str(mesh_folder / "cache"),
         # These tests make more calls a second than a person.
-        "TOOLMESH_GATEWAY_RATE_LIMIT": "0",
+        "TOOLMESH_GATEWAY_RATE_LIMITS": "false",
     }
     command = Path(sysconfig.get_path("scripts")) / "toolmesh"
 

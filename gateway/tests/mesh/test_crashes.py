@@ -22,7 +22,8 @@ from toolmesh_client.api_key import ApiKeyTokens
 
 _CALLS_PER_SECOND = 100
 _CALL_SECONDS = 15
-_BACK_WITHIN_SECONDS = 5
+# Far more than it takes, since other work on the machine must not fail a test.
+_BACK_WITHIN_SECONDS = 20
 # The load goes on for so long before the kill and after the return.
 _MARGIN_SECONDS = 1
 
