@@ -25,7 +25,7 @@ def cells(event: Any) -> Sequence[str]:
     return (
         f"{time:%Y-%m-%d %H:%M:%S}",
         str(event.sequence),
-        event.subject or "-",
+        _who(event),
         _outcome(event),
         _what(event),
         took,
@@ -42,6 +42,11 @@ def line(event: Any) -> str:
     colour = _COLOURS.get(_outcome(event))
     padded[3] = click.style(padded[3], fg=colour) if colour else padded[3]
     return "  ".join(padded).rstrip()
+
+
+def _who(event: Any) -> str:
+    """The subject, and after it who acted in its name."""
+    return f"{event.subject or '-'} by {event.actor}" if event.actor else event.subject or "-"
 
 
 def _outcome(event: Any) -> str:

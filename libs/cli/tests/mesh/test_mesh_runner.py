@@ -201,6 +201,21 @@ def test_a_person_signs_in_and_out(
 
 
 @pytest.mark.usefixtures("mesh")
+def test_an_agent_acts_for_a_person(
+    toolmesh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The person's token is read from stdin, and what comes of it says who acts and where."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(toolmesh("token").out))
+    robot = ("--display-name=agent", "--subject=robot", "--roles=developer")
+    monkeypatch.setenv("TOOLMESH_API_KEY", toolmesh("keys", "create", *robot).out)
+    delegated = toolmesh("identity", "delegate-token", "--workspaces", "some-place").out
+    assert delegated.count("\n") == 1
+    monkeypatch.setenv("TOOLMESH_TOKEN", delegated)
+    shown = toolmesh("whoami").out
+    assert re.search(r"^acting +robot\nworkspaces +some-place$", shown, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("mesh")
 def test_users_keys_and_roles(toolmesh: Callable[..., Any], tmp_path: Path) -> None:
     """What an administrator does in a day: from a file, one by one, and back."""
     file = tmp_path / "users.csv"

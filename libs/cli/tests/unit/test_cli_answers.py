@@ -113,10 +113,11 @@ def test_a_table_has_one_time_of_each_item(capfd: pytest.CaptureFixture[str]) ->
 
 
 def test_an_audit_event_is_a_line(capfd: pytest.CaptureFixture[str]) -> None:
-    """Calls and changes share the columns, and a refusal says why."""
+    """Calls and changes share the columns; a refusal says why, and a call who acted for whom."""
     call = audit_event_pb2.AuditEvent(
         sequence=7,
         subject="ann",
+        actor="robot",
         outcome=audit_event_pb2.AUDIT_OUTCOME_DENIED,
         call=audit_event_pb2.AuditedCall(
             method="/toolmesh.x.v1.XService/Do",
@@ -132,7 +133,7 @@ def test_an_audit_event_is_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     _, first, second = capfd.readouterr().out.splitlines()
     assert first.split()[2:] == [
         "7",
-        "ann",
+        *("ann", "by", "robot"),
         "denied",
         "x.v1.XService/Do",
         "PERMISSION_DENIED",

@@ -29,10 +29,17 @@ async def _print_caller(session: Session, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
+    # Of delegated tokens alone.
+    bounds = [
+        (name, ", ".join(values))
+        for name, values in (("acting", answer.actors), ("workspaces", answer.workspaces))
+        if values
+    ]
     print_pairs(
         [
             ("mesh", session.target().url),
             ("subject", answer.subject),
+            *bounds,
             ("roles", ", ".join(answer.roles)),
             ("scopes", ", ".join(answer.scopes)),
             ("token ends", until(answer.expire_time.ToDatetime(tzinfo=UTC))),
