@@ -100,6 +100,9 @@ class Office {
         Algorithm.HMAC256("kq83-Jd02-lmQ9");
         // ok: java-constant-key
         new SecretKeySpec(key, "AES");
+        KeyPair pair = KeyPairGenerator.getInstance("RSA").generateKeyPair();
+        // ok: java-constant-key
+        builder.signWith(SignatureAlgorithm.RS256, pair.getPrivate());
         // ok: java-constant-key
         Algorithm.HMAC256(System.getenv("JWT_KEY"));
     }

@@ -39,6 +39,8 @@ class Shop extends HttpServlet {
         // ruleid: java-sql-injection
         jdbc.query("SELECT * FROM orders ORDER BY " + by, mapper);
         // ok: java-sql-injection
+        super.execute(by);
+        // ok: java-sql-injection
         jdbc.query("SELECT * FROM orders LIMIT " + limit, mapper);
         // ok: java-sql-injection
         return jdbc.query("SELECT * FROM orders WHERE name = ?", mapper, by);

@@ -27,6 +27,8 @@ app.post('/log-in', async (req, res) => {
   // ok: javascript-nosql-injection
   const other = await User.findOne({ name: String(req.body.name) })
   // ok: javascript-nosql-injection
+  const order = await Order.findOne({ where: { id: req.body.order } })
+  // ok: javascript-nosql-injection
   const third = await User.findOne({ _id: req.params.id })
 })
 
