@@ -49,7 +49,7 @@ func permit(path string, data []byte) {
 	// ok: go-open-permissions
 	os.WriteFile(path, data, 0o600)
 	// ok: go-open-permissions
-	os.MkdirAll(path, 0755)
+	os.MkdirAll(path, os.ModePerm)
 }
 
 func connect(user string, password string, config Config) {
