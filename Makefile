@@ -7,7 +7,7 @@ PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servi
 PROTOS := $(shell find proto -name '*.proto')
 CODE := libs services gateway evals docs/examples .ci conftest.py
 
-.PHONY: help setup proto fmt check test demo up down logs status lock bench-gateway bench-repomap eval-repomap clean
+.PHONY: help setup proto fmt check test demo up down logs status lock bench-gateway bench-repomap eval-repomap bench-codesearch eval-codesearch clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,12 @@ bench-repomap: setup ## repository maps beside Aider's: time and memory
 
 eval-repomap: setup ## repository maps beside Aider's: how often they show what matters
 	@$(BIN)/python -m evals.repomap quality $(FLAGS)
+
+bench-codesearch: setup ## searches for code: time, memory, health
+	@$(BIN)/python -m evals.codesearch speed $(FLAGS)
+
+eval-codesearch: setup ## searches for code beside BM25, embeddings and ripgrep: what they find
+	@$(BIN)/python -m evals.codesearch quality $(FLAGS)
 
 clean: ## remove what setup made; the mesh's data stays
 	@rm -rf .venv .bench libs/genproto/src libs/genproto/include

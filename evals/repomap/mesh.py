@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ class Mesh:
     Attributes:
         port: the gateway's.
         maps: the repomap service over its own socket; `gateway_maps`: the same through Envoy.
-        repomap_pid: the process whose children parse.
+        pids: the process of each service, by its name.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class Mesh:
     workspaces: workspace_service_pb2_grpc.WorkspaceServiceStub
     maps: repomap_service_pb2_grpc.RepomapServiceStub
     gateway_maps: repomap_service_pb2_grpc.RepomapServiceStub
-    repomap_pid: int
+    pids: Mapping[str, int]
 
     async def new_workspace(self, name: str) -> str:
         """Makes an empty workspace and returns its id."""
@@ -95,12 +95,14 @@ async def open_mesh(folder: Path) -> AsyncGenerator[Mesh]:
         status = orjson.loads(await run(toolmesh, "status", "--json", env=env))
         pids = {process["name"]: process["pid"] for process in status["processes"]}
         async with AsyncExitStack() as stack:
-            yield await _connect(folder, port, repomap_pid=pids["repomap"], stack=stack)
+            yield await _connect(folder, port, pids=pids, stack=stack)
     finally:
         await run(toolmesh, "down", env=env)
 
 
-async def _connect(folder: Path, port: int, *, repomap_pid: int, stack: AsyncExitStack) -> Mesh:
+async def _connect(
+    folder: Path, port: int, *, pids: Mapping[str, int], stack: AsyncExitStack
+) -> Mesh:
     sockets = f"unix:{folder}/run/{{}}.sock"
     identity = await stack.enter_async_context(open_channel(sockets.format("identity")))
     token = ApiKeyTokens(identity, (folder / "admin.key").read_text().strip())
@@ -119,5 +121,5 @@ async def _connect(folder: Path, port: int, *, repomap_pid: int, stack: AsyncExi
         workspaces=workspace_service_pb2_grpc.WorkspaceServiceStub(workspace),
         maps=repomap_service_pb2_grpc.RepomapServiceStub(repomap),
         gateway_maps=repomap_service_pb2_grpc.RepomapServiceStub(gateway),
-        repomap_pid=repomap_pid,
+        pids=pids,
     )

@@ -168,7 +168,7 @@ async def _measure_ours(
             answer = await ask(mesh.maps, request)
             tokens.append(answer.token_count)
 
-        with watched(mesh.repomap_pid) as peak:
+        with watched(mesh.pids["repomap"]) as peak:
             push = await _timed(mesh.push(workspace, tree))
             cold = await _timed(draw(questions[0]))
             warm = [

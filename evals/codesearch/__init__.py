@@ -1,0 +1,1 @@
+"""Measures the search for code: how good its answers are, and how fast they come."""
