@@ -7,7 +7,7 @@ PACKAGES := $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml servi
 PROTOS := $(shell find proto -name '*.proto')
 CODE := libs services gateway evals docs/examples .ci conftest.py
 
-.PHONY: help setup proto fmt check test demo up down logs status lock bench-gateway bench-repomap eval-repomap bench-codesearch eval-codesearch clean
+.PHONY: help setup proto fmt check test demo up down logs status lock bench-gateway bench-repomap bench-semgrep eval-repomap bench-codesearch eval-codesearch clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ bench-gateway: setup ## requests a second and latency at every door, beside its 
 
 bench-repomap: setup ## repository maps beside Aider's: time and memory
 	@$(BIN)/python -m evals.repomap speed $(FLAGS)
+
+bench-semgrep: setup ## scans beside Semgrep's own command: time, and what other calls wait
+	@$(BIN)/python -m evals.semgrep $(FLAGS)
 
 eval-repomap: setup ## repository maps beside Aider's: how often they show what matters
 	@$(BIN)/python -m evals.repomap quality $(FLAGS)

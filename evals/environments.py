@@ -41,8 +41,9 @@ class PeerEnvironment:
             return
         uv = Path(sys.executable).with_name("uv")
         await run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, self.folder)
-        into = ("--python", self.python, "--require-hashes", "--requirement", self.lock)
-        await run(uv, "pip", "install", "--quiet", *into)
+        # What is in the lock and nothing else: it may leave out what a package asks for.
+        into = ("--python", self.python, "--require-hashes", self.lock)
+        await run(uv, "pip", "sync", "--quiet", *into)
         mark.write_text(digest)
 
     async def versions(self, *names: str) -> dict[str, str]:

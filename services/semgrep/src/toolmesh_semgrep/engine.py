@@ -118,7 +118,7 @@ class Engine:
         self, rules: Sequence[Rule], targets: Sequence[Target], patience: Patience, seconds: float
     ) -> list[TargetResult]:
         document = await asyncio.to_thread(rules_document, rules)
-        left = min(seconds, patience.seconds)
+        left = patience.seconds
         if left <= 0:
             return [failed_on((), SCAN_TIME_UP) for _ in targets]
         data = await self._processes.run(RuleFile("rules.json", document), targets, seconds=left)

@@ -6,6 +6,7 @@ time, has a session of its own, runs at a lower priority than what answers calls
 
 import asyncio
 import contextlib
+import math
 import os
 import resource
 import shutil
@@ -24,6 +25,8 @@ from toolmesh_semgrep.engine_languages import package_folder
 from toolmesh_semgrep.errors import EngineFailed
 
 _NICENESS = 10
+# How much longer than it may use the processor a process may take.
+_WAITING = 6
 _READ_BYTES = 2**16
 # A batch says some KB; a rule may quote what it matches in its message, as often as it likes.
 _MOST_OUTPUT_BYTES = 2**24
@@ -94,9 +97,16 @@ class EngineProcesses:
         self._slots = asyncio.Semaphore(most_at_once)
 
     async def run(
-        self, rules: RuleFile, targets: Sequence[Target], *, seconds: float
+        self,
+        rules: RuleFile,
+        targets: Sequence[Target],
+        *,
+        seconds: float,
+        most_seconds: float = math.inf,
     ) -> bytes | Failure:
         """Return what the engine writes about the targets, or why it wrote nothing.
+
+        It may use the processor for `seconds`, and take `most_seconds`.
 
         Raises:
             EngineFailed: it cannot be started.
@@ -104,14 +114,18 @@ class EngineProcesses:
         async with self._slots:
             try:
                 async with _laid_out(self._folder, rules, targets) as folder:
-                    return await self._output(folder, rules.name, seconds)
+                    return await self._output(
+                        folder, rules.name, seconds=seconds, most_seconds=most_seconds
+                    )
             except OSError as error:
                 raise EngineFailed(
                     "the engine cannot be started, or there is no room for what it reads",
                     retry_after_seconds=1,
                 ) from error
 
-    async def _output(self, folder: Path, rules: str, seconds: float) -> bytes | Failure:
+    async def _output(
+        self, folder: Path, rules: str, *, seconds: float, most_seconds: float
+    ) -> bytes | Failure:
         process = await asyncio.create_subprocess_exec(
             self._binary, *self._flags(rules),
             cwd=folder,
@@ -123,7 +137,7 @@ class EngineProcesses:
         )  # fmt: skip
         try:
             self._limit(process.pid, seconds)
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(most_seconds, seconds * _WAITING)):
                 return await _read(process)
         except TimeoutError:
             return Failure.TIME
@@ -148,11 +162,12 @@ class EngineProcesses:
 
     def _limit(self, pid: int, seconds: float) -> None:
         memory = self._limits.memory_bytes
-        # Should this service die, its processes end by themselves.
-        processor = int(seconds) + 1
+        # Of the processor and not of the clock: on a busy machine a batch waits for others. Should
+        # this service die, its processes end by themselves.
+        processor = math.ceil(seconds)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))
-            resource.prlimit(pid, resource.RLIMIT_CPU, (processor, processor))
+            resource.prlimit(pid, resource.RLIMIT_CPU, (processor, processor + 1))
             resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
             os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
 
@@ -165,7 +180,8 @@ async def _read(process: asyncio.subprocess.Process) -> bytes | Failure:
         data += chunk
         if len(data) > _MOST_OUTPUT_BYTES:
             return Failure.OUTPUT
-    await process.wait()
+    if await process.wait() in (-signal.SIGXCPU, -signal.SIGKILL):
+        return Failure.TIME
     return bytes(data) or Failure.CRASH
 
 

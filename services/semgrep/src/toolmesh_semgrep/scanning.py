@@ -21,8 +21,6 @@ from toolmesh_semgrep.units import Snapshot, Unit, units_of
 _SMALLEST_BATCH_BYTES = 64 * 2**10
 _LARGEST_BATCH_BYTES = 2**20
 _MOST_BATCH_FILES = 400
-# What a report of them takes in memory, some 1 KB each, and what anybody could read.
-_MOST_MATCHES = 100_000
 _TOO_LARGE = FileResult(faults=(KeptFault(b"", "too large"),))
 
 
@@ -57,7 +55,10 @@ class _Work:
 
 
 class Scanner:
-    """Scans snapshots. Files over `max_file_bytes` are named and not read."""
+    """Scans snapshots.
+
+    Files over `max_file_bytes` are named and not read; a scan with over `max_matches` is refused.
+    """
 
     def __init__(
         self,
@@ -67,12 +68,14 @@ class Scanner:
         *,
         processes: int,
         max_file_bytes: int,
+        max_matches: int,
     ) -> None:
         self._engine = engine
         self._cache = cache
         self._languages = languages
         self._processes = processes
         self._max_file_bytes = max_file_bytes
+        self._max_matches = max_matches
         self._faults = RecentFaults()
 
     async def scan(
@@ -91,13 +94,13 @@ class Scanner:
         waiting = {path for work in open_works for path in work.unit.paths}
         engine_files = len(waiting)
         matches = sum(work.match_count for work in works)
-        _check(matches)
+        self._check(matches)
         yield Progress(total - len(waiting), total)
         by_digest = {rule.digest: rule for rule in rules}
         async with aclosing(self._run(snapshot, open_works, by_digest, patience)) as runs:
             async for finished in runs:
                 matches += sum(work.match_count for work in finished)
-                _check(matches)
+                self._check(matches)
                 for work in finished:
                     waiting.difference_update(work.unit.paths)
                 yield Progress(total - len(waiting), total)
@@ -107,6 +110,14 @@ class Scanner:
                 results[path] += work.results
         yield Scanned(snapshot.digest, dict(results), engine_files)
 
+    def _check(self, matches: int) -> None:
+        if matches > self._max_matches:
+            raise ScanInvalid.at(
+                "rules",
+                f"they match in more than {self._max_matches:,} places: write them narrower, use"
+                " fewer, or choose files with `include`",
+            )
+
     def _works(
         self, snapshot: Snapshot, rules: Sequence[Rule], selection: Selection
     ) -> list[_Work]:
@@ -115,7 +126,7 @@ class Scanner:
         kept = self._cache.get_many(
             (unit.key for unit in units),
             [rule.digest for rule in rules],
-            most_matches=_MOST_MATCHES,
+            most_matches=self._max_matches,
         )
         works: list[_Work] = []
         for unit in units:
@@ -212,15 +223,6 @@ class Scanner:
                 lasting[sure][work.unit.key] = _of_rules(kept, sure)
         for sure, results in lasting.items():
             self._cache.put_many(sure, results)
-
-
-def _check(matches: int) -> None:
-    if matches > _MOST_MATCHES:
-        raise ScanInvalid.at(
-            "rules",
-            f"they match in more than {_MOST_MATCHES:,} places: write them narrower, use fewer, or"
-            " choose files with `include`",
-        )
 
 
 def _work_of(unit: Unit, kept: Iterable[tuple[Rules, FileResult]]) -> _Work:

@@ -52,6 +52,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
             languages,
             processes=settings.semgrep_processes,
             max_file_bytes=settings.semgrep_max_file_bytes,
+            max_matches=settings.semgrep_max_matches,
         )
         chooser = RuleChooser(engine, packs, languages)
         servicer = SemgrepServicer(

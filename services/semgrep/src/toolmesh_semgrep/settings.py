@@ -39,11 +39,16 @@ class Settings(ServingSettings):
     semgrep_max_file_bytes: int = Field(
         1_000_000, ge=1, le=2**26, description="Larger files are named and not scanned."
     )
+    semgrep_max_matches: int = Field(
+        100_000,
+        ge=1,
+        description="How many places a scan may find; each takes 1 KB of memory.",
+    )
     semgrep_rule_seconds: float = Field(
         5.0, gt=0, description="How long one rule may take on one file."
     )
     semgrep_batch_seconds: float = Field(
-        30.0, gt=0, description="How long a batch of files may take before it is cut into parts."
+        30.0, gt=0, description="Of the processor, for a batch of files before it is cut up."
     )
     semgrep_scan_seconds: float = Field(
         240.0, gt=0, description="How long a scan may take; files not reached then are named."

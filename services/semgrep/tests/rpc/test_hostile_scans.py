@@ -1,6 +1,7 @@
 """What files, rules and callers may do to a scan, and what stays whole."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -70,6 +71,11 @@ async def _until(happened: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not happened():  # noqa: ASYNC110 - other processes and folders tell nobody
             await asyncio.sleep(0.01)
+
+
+async def _ended(call: Any) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        await call.code()
 
 
 def _engine_pids() -> list[int]:
@@ -145,13 +151,15 @@ async def test_more_matches_than_a_report_can_hold_are_refused(
     start_semgrep: Start, push_tree: Any, failure_of: FailureOf
 ) -> None:
     """The memory of the service is not the rule's; also when all of them are kept already."""
-    stub = await start_semgrep()
-    text = "print(1)\n" * 1_900
-    tree = await push_tree({f"{n}.py": text + f"# {n}\n" for n in range(53)})
+    stub = await start_semgrep(semgrep_max_matches=1_000)
+    tree = await push_tree({f"{n}.py": f"# {n}\n" + "print(1)\n" * 300 for n in range(4)})
+    rules = _rules(_regex("crowd", "print"))
     for _ in range(2):
-        failure = await failure_of(_scan(stub, tree, rules=_rules(_regex("crowd", "print"))))
+        failure = await failure_of(_scan(stub, tree, rules=rules))
         assert failure.reason == "SCAN_INVALID"
-        assert "100,000" in failure.fields["rules"]
+        assert "1,000" in failure.fields["rules"]
+    response = await _scan(stub, tree, rules=rules, include=["[012].py"])
+    assert response.summary.finding_count == 900
 
 
 async def test_messages_that_swell_end_where_they_do_harm(
@@ -243,13 +251,15 @@ async def test_a_cancelled_scan_leaves_nothing_behind(
     stub = await start_semgrep(semgrep_scans=1, semgrep_rule_seconds=60)
     tree = await push_tree({f"{n}.py": f"x = {n}\n{_SLOW_CODE}" for n in range(4)})
     request = pb.ScanRequest(workspace=tree.id, rules=_rules(_SLOW))
-    for call in (stub.Scan(request), stub.WatchScan(pb.WatchScanRequest(scan=request))):
-        started = asyncio.ensure_future(anext(aiter(call), None) if hasattr(call, "read") else call)
+    watched = pb.WatchScanRequest(scan=request)
+    for begin in (lambda: stub.Scan(request), lambda: stub.WatchScan(watched)):
+        call = begin()
+        started = asyncio.ensure_future(_ended(call))
         await _until(lambda: bool(_engine_pids()))
         call.cancel()
         await _until(lambda: not _engine_pids())
         await _until(lambda: not os.listdir(tmp_path / "semgrep" / "engine"))
-        await asyncio.gather(started, return_exceptions=True)
+        await started
     response = await _scan(stub, tree, rules=_rules(_EVAL))
     assert response.summary.file_count == 4
 
