@@ -18,9 +18,10 @@ from toolmesh_outlines.snapshot import Snapshot, SnapshotFile
 from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.corpus_building import CorpusBuilder
 from toolmesh_repomap.import_links import NO_LINKS, ImportLinks, resolve_imports
+from toolmesh_repomap.integer_sorting import distinct
 from toolmesh_repomap.question import QuestionMatcher
 from toolmesh_repomap.ranking import Ranker
-from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph, distinct
+from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph
 from toolmesh_repomap.string_table import Ints
 
 # A use probably means the places whose weight is at least so large a part of the best one's.
@@ -158,7 +159,7 @@ def _keys(files: Iterable[tuple[str, bytes]]) -> Ints:
     hashes = b"".join(
         blake2b(path.encode() + b"\0" + digest, digest_size=8).digest() for path, digest in files
     )
-    return np.unique(np.frombuffer(hashes, dtype=np.uint64))
+    return distinct(np.frombuffer(hashes, dtype=np.uint64))
 
 
 def _builder(

@@ -24,6 +24,7 @@ import numpy as np
 
 from toolmesh_outlines.outline import CONTAINER_KINDS, Kind
 from toolmesh_repomap.corpus import KINDS, Corpus
+from toolmesh_repomap.integer_sorting import stable_order
 from toolmesh_repomap.reference_graph import Floats, Ints, ReferenceGraph, ranges
 
 # A reader of code follows fewer links than one of the web, to whom 0.85 is fitted: 2.5 on average.
@@ -263,7 +264,7 @@ def _levels(parents: Ints, is_constructor: Ints) -> list[tuple[Ints, Ints]]:
 
 def _ordinals(values: Ints) -> Ints:
     """Return how many equal values stand before each value."""
-    order = np.argsort(values, kind="stable")
+    order = stable_order(values)
     ordered = values[order]
     is_first = np.diff(ordered, prepend=-1) != 0
     positions = np.arange(len(values))

@@ -83,6 +83,8 @@ def mesh_environment(
     passed = {name: value for name, value in environ.items() if name not in _CALLERS_OWN}
     return {
         "TOOLMESH_GRACE_SECONDS": _GRACE_SECONDS,
+        # Each thread's own heap keeps what it once needed; two serve these services as well.
+        "MALLOC_ARENA_MAX": "2",
         **passed,
         FOLDER_VARIABLE: str(folder.path),
         "TOOLMESH_ADDRESS_PATTERN": "unix:{service}.sock",
