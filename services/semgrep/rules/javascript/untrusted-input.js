@@ -18,6 +18,8 @@ app.get('/users', async (req, res) => {
   // ok: javascript-sql-injection
   await db.query('SELECT * FROM users WHERE name = $1', [name])
   // ok: javascript-sql-injection
+  await webfinger.query(name)
+  // ok: javascript-sql-injection
   await db.query(`SELECT * FROM users LIMIT ${Number(req.query.limit)}`)
 })
 
@@ -79,6 +81,10 @@ app.get('/go', (req, res) => {
   // ok: javascript-open-redirect
   res.redirect(`/pages/${req.params.name}`)
   // ok: javascript-open-redirect
+  res.redirect(`${base}/pages/${req.params.name}`)
+  // ok: javascript-open-redirect
+  helpers.redirect(res, req.query.to)
+  // ok: javascript-open-redirect
   res.redirect('/')
 })
 
@@ -100,6 +106,8 @@ app.get('/hello', (req, res) => {
   res.status(200).send(`<p>Hello ${req.query.name}</p>`)
   // ok: javascript-reflected-xss
   res.send('<p>Hello ' + escapeHtml(req.query.name) + '</p>')
+  // ok: javascript-reflected-xss
+  res.send(req.originalUrl.includes('-rtl') ? right : left)
   // ok: javascript-reflected-xss
   res.json({ name: req.query.name })
   // ok: javascript-reflected-xss
