@@ -116,7 +116,8 @@ def _answer(kind: type[Answer], page: Page, count: int, codes: Sequence[HitCode]
             hit.code_truncated = True
     if end < len(result):
         answer.truncated = True
-        answer.next_page_token = PageToken(end, result.index.digest, token.search).encode()
+        snapshot = bytes.fromhex(result.index.digest)
+        answer.next_page_token = PageToken(end, snapshot, token.search).encode()
     return answer
 
 

@@ -60,7 +60,8 @@ async def embedding_process(threads: int) -> AsyncGenerator[EmbeddingProcess]:
             str(threads),
             stdin=PIPE,
             stdout=PIPE,
-            env={},
+            # Threads that share their heaps keep less memory that nobody uses.
+            env={"MALLOC_ARENA_MAX": "2"},
         )
     except OSError as error:
         raise EmbeddingFailedError(f"no embedding process can be started: {error}") from error

@@ -19,6 +19,8 @@ _log = structlog.get_logger(__name__)
 
 _BATCH_TEXTS = 64
 _MOST_WANTED = 8
+# Processes that fail, one after the other, before it is given up until the next search.
+_MOST_FAILURES = 3
 
 
 class EmbeddingQueue:
@@ -66,13 +68,15 @@ class EmbeddingQueue:
 
     async def _run(self) -> None:
         try:
-            while self._wanted:
+            failures = 0
+            while self._wanted and failures < _MOST_FAILURES:
                 try:
                     async with embedding_process(self._threads) as process:
                         await self._serve(process)
+                        failures = 0
                 except EmbeddingFailedError as error:
+                    failures += 1
                     _log.warning("codesearch.embedding_failed", error=str(error))
-                    self._wanted.clear()
         finally:
             self._wanted.clear()
             async with self._stepped:

@@ -18,7 +18,7 @@ from toolmesh_codesearch.meanings import DIMENSIONS, quantised
 
 _NICE = 15
 _MOST_TOKENS = 128
-_BATCH_TEXTS = 16
+_BATCH_TEXTS = 32
 
 
 def embed_batch(model: EmbeddingModel, texts: list[str]) -> bytes:
@@ -47,7 +47,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not end up between the frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    model = EmbeddingModel(threads=int(sys.argv[1]), most_tokens=_MOST_TOKENS)
+    model = EmbeddingModel(threads=int(sys.argv[1]), most_tokens=_MOST_TOKENS, is_compact=True)
     decoder = msgspec.msgpack.Decoder(list[str])
     _write_frame(answers, b"")
     while (data := _read_frame(sys.stdin.buffer)) is not None:

@@ -16,12 +16,23 @@ from toolmesh_codesearch.meanings import Meanings
 from toolmesh_codesearch.parts import FilePart, SourceFile, make_parts
 from toolmesh_codesearch.path_roles import path_weights
 from toolmesh_codesearch.sections import document_language
+from toolmesh_codesearch.units import FILE_KIND, KINDS
 from toolmesh_codesearch.word_scores import WordScorer
 from toolmesh_codesearch.words import Vocabulary
-from toolmesh_outlines.outline import Outline
+from toolmesh_outlines.outline import Kind, Outline
 from toolmesh_outlines.outliner import OutlinedFile, Outliner, languages_of
 from toolmesh_outlines.snapshot import SnapshotFile
 
+# What stands in no symbol is seldom an answer, nor is a value that has but a name.
+_FILE_WEIGHT, _VALUE_WEIGHT = 0.85, 0.9
+_VALUES = frozenset({Kind.CONSTANT, Kind.VARIABLE, Kind.PROPERTY})
+_KIND_WEIGHTS = np.array(
+    [
+        _FILE_WEIGHT if kind == FILE_KIND else _VALUE_WEIGHT if kind in _VALUES else 1.0
+        for kind in KINDS
+    ],
+    dtype=np.float32,
+)
 _SKIPPED = Outline(skipped="too large")
 
 
@@ -54,8 +65,10 @@ class SnapshotIndex:
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """What the path of each unit's file says of its worth, 1 for plain code."""
-        return path_weights([file.path for file in self.columns.files])[self.columns.unit_files]
+        """What each unit is worth by itself: less in tests and foreign code, and by its kind."""
+        columns = self.columns
+        paths = path_weights([file.path for file in columns.files])[columns.unit_files]
+        return paths * _KIND_WEIGHTS[columns.kinds]
 
 
 class Indexer:

@@ -1,7 +1,7 @@
 """Puts units in order: exact names first, then what fits best by words and by meaning together.
 
-The two orders are fused by reciprocal ranks (Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion
-outperforms Condorcet and individual Rank Learning Methods", 2009).
+Scores are fused, not ranks: how far the best by words is ahead of the next says more than that it
+is the first. The likeness of meanings stands as it is, and words count for a part of their best.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from toolmesh_codesearch.queries import Query
 MOST_HITS = 1000
 _MOST_NAMED = 500
 _DEPTH = 300
-_RANK_OFFSET = 60.0
-_WORDS, _MEANING = 1.0, 1.0
-_EXACT, _EXACT_CASE = 1.0, 1.0
+_WORDS = 0.35
+# More than any fused score, so that an exact name wins.
+_EXACT, _EXACT_CASE = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,29 @@ def rank(
     `words` and `meanings` score all units, `named` are bonuses of those with an exact name, and
     `weights` what a unit is worth by itself.
     """
-    fused = np.zeros(len(words), dtype=np.float32)
-    for share, scores in ((_WORDS, words), (_MEANING, meanings)):
-        if scores is not None:
-            best = _best(scores * weights, mask)
-            fused[best] += share / (_RANK_OFFSET + 1 + np.arange(len(best)))
-    fused *= (_RANK_OFFSET + 1) / (_WORDS + _MEANING)
+    fused = _fused(words, meanings) * weights
+    scores = np.zeros_like(fused)
+    for each in (words, meanings):
+        if each is not None:
+            best = _best(each * weights, mask)
+            scores[best] = fused[best]
     allowed = {unit: bonus for unit, bonus in named.items() if mask is None or mask[unit]}
     for unit, bonus in allowed.items():
-        fused[unit] += bonus
-    hits = np.flatnonzero(fused)
-    order = hits[np.argsort(-fused[hits], kind="stable")][:MOST_HITS]
-    return Ranking(order, fused[order], frozenset(allowed))
+        scores[unit] = fused[unit] + bonus
+    hits = np.flatnonzero(scores > 0)
+    order = hits[np.argsort(-scores[hits], kind="stable")][:MOST_HITS]
+    return Ranking(order, scores[order], frozenset(allowed))
+
+
+def _fused(words: NDArray[np.float32], meanings: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Return scores of at most 1. A meaning of 0 is not known yet."""
+    share = words / max(float(words.max(initial=0.0)), 1e-9)
+    if meanings is None:
+        return share
+    # What has no embedding yet is judged by its words as if its meaning were as near.
+    stand_in = share * max(float(meanings.max(initial=0.0)), 0.0)
+    known = np.where(meanings == 0, stand_in, meanings)
+    return (known + _WORDS * share) / (1 + _WORDS)
 
 
 def named_units(query: Query, columns: Columns) -> dict[int, float]:

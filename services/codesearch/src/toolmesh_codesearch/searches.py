@@ -126,9 +126,9 @@ class Searches:
         self._vocabulary = vocabulary
         self._embedder = embedder
         self._free = most_at_once
-        self._kept: OrderedDict[tuple[str, str], Ranked] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bytes], Ranked] = OrderedDict()
 
-    async def page(self, name: str, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
+    async def page(self, name: bytes, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
         """Return what a search found that is asked for its next page; `name` tells it from others.
 
         Raises what `run` raises.
@@ -139,7 +139,7 @@ class Searches:
         index, _ = await self._keeper.index(snapshot)
         return Result(index, kept)
 
-    async def run(self, name: str, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
+    async def run(self, name: bytes, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
         """Return what a search finds.
 
         Raises:

@@ -70,10 +70,10 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
 
     async def _answer(self, kind: type[Answer], request: _Request, spec: SearchSpec) -> Answer:
         name = _name_of(request)
-        token = PageToken(0, request.snapshot, name)
+        token = PageToken(0, bytes.fromhex(request.snapshot), name)
         if request.page_token:
             token = read_page_token(request.page_token, name)
-        snapshot = await self._snapshots.open(request.workspace, token.snapshot)
+        snapshot = await self._snapshots.open(request.workspace, token.snapshot.hex())
         find = self._searches.page if request.page_token else self._searches.run
         result = await find(name, spec, snapshot)
         end = min(token.offset + (request.page_size or _DEFAULT_HITS), len(result))
@@ -88,7 +88,7 @@ async def _contents(snapshot: CachedSnapshot, digests: set[bytes]) -> dict[bytes
     return {digest: content async for digest, content in snapshot.read_many(digests)}
 
 
-def _name_of(request: _Request) -> str:
+def _name_of(request: _Request) -> bytes:
     plain = type(request)()
     plain.CopyFrom(request)
     for field in ("page_token", "page_size", "max_tokens"):

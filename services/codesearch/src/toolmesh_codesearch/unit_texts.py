@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from toolmesh_codesearch.units import FILE_KIND, SECTION_KIND, Unit
 
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 """Counted up whenever the same unit gets another text."""
 
 _MOST_CHARACTERS = 480
 _MOST_BODY_BYTES = 1000
 _MARKS = re.compile(r"[#/*\-=~\"'`]{2,}")
-_JOINTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.]+")
+_JOINTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+|(?<=\w)\.(?=\w)")
 
 
 def unit_text(unit: Unit, lines: Sequence[bytes], *, alone: bool) -> str:
@@ -25,10 +25,9 @@ def unit_text(unit: Unit, lines: Sequence[bytes], *, alone: bool) -> str:
     if unit.kind == SECTION_KIND:
         title = f"{unit.scope} > {unit.name}" if unit.scope else unit.name
         return _clean(f"{title}: {_body(lines, unit.line + 1, unit.end_line)}")
-    name = _JOINTS.sub(" ", unit.qualified).strip()
     comment = _body(lines, unit.first_line, unit.line - 1)
     body = _body(lines, unit.line, unit.end_line)
-    return _clean(f"{name}: {comment} {body}")
+    return _clean(f"{unit.qualified}: {comment} {body}")
 
 
 def _body(lines: Sequence[bytes], first: int, last: int) -> str:
@@ -44,4 +43,6 @@ def _body(lines: Sequence[bytes], first: int, last: int) -> str:
 
 
 def _clean(text: str) -> str:
-    return " ".join(_MARKS.sub(" ", text).split())[:_MOST_CHARACTERS]
+    """Return text with identifiers split, which the model's vocabulary has no words for."""
+    plain = _MARKS.sub(" ", text[: 2 * _MOST_CHARACTERS])
+    return " ".join(_JOINTS.sub(" ", plain).split())[:_MOST_CHARACTERS]

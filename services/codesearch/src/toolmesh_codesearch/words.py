@@ -22,11 +22,11 @@ _MOST_WORD_BYTES = 40
 _MOST_KNOWN_WORDS = 500_000
 _FEWEST_STEM_BYTES = 4
 _LOWER, _UPPER, _DIGIT = 1, 2, 3
-# Longest first. What is left is a stem only when it is long enough.
+# One that ends with another comes first. What is left is a stem only when it is long enough.
 _ENDINGS = (
-    "ization", "ations", "ation", "ators", "ator", "ments", "ment", "ings", "ities", "ility",
-    "izer", "ions", "able", "ion", "ing", "ers", "ors", "ity", "ies", "ed", "er", "or", "es",
-    "ly", "s", "e", "y",
+    "ization", "ations", "ation", "ators", "ator", "ating", "ated", "ates", "ate", "ments", "ment",
+    "ings", "ities", "ility", "izer", "ions", "able", "ion", "ing", "ers", "ors", "ity", "ies",
+    "ed", "er", "or", "es", "ly", "s", "e", "y",
 )  # fmt: skip
 
 NO_TERM = 0

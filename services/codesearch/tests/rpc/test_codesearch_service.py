@@ -1,18 +1,22 @@
 """The codesearch service as its callers meet it: real servers, real model, a real workspace."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf import json_format
 
 from toolmesh.codesearch.v1 import codesearch_service_pb2 as pb
 from toolmesh.codesearch.v1 import codesearch_service_pb2_grpc, hit_pb2
+from toolmesh.workspace.v1 import workspace_service_pb2
 from toolmesh_client.channels import open_channel, service_address
 from toolmesh_codesearch.service import open_service
 from toolmesh_codesearch.settings import Settings
 from toolmesh_serving.server import running
+from toolmesh_serving.tokens import count_tokens
 
 TokenOf = Callable[..., Awaitable[str]]
 Search = Callable[..., Awaitable[pb.SearchResponse]]
@@ -79,7 +83,6 @@ async def test_hits_say_what_where_and_why(search: Search) -> None:
     """The words of a query find a symbol, with its place, its code and the words that it has."""
     response = await search(_SHOP, query="what a customer pays")
     first = response.hits[0]
-    print(json_format.MessageToJson(response))
     assert (first.path, first.symbol, first.start_line, first.end_line) == (
         "shop/cart.py",
         "total_price",
@@ -91,3 +94,210 @@ async def test_hits_say_what_where_and_why(search: Search) -> None:
     assert first.code.startswith("# Adds up")
     assert first.code_start_line == 1
     assert not first.exact_name
+
+
+async def test_an_exact_name_wins(search: Search) -> None:
+    """A symbol that the query names comes first, whatever else has the words."""
+    response = await search(_SHOP, query="customer pays price sum items, see verify_stock")
+    assert response.hits[0].symbol == "verify_stock"
+    assert response.hits[0].exact_name
+    assert response.hits[0].score > 1 >= response.hits[1].score
+    qualified = await search(_SHOP, query="TokenVerifier.verify")
+    assert [hit.symbol for hit in qualified.hits if hit.exact_name] == ["TokenVerifier.verify"]
+
+
+async def test_meaning_finds_what_words_do_not(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any, search: Search
+) -> None:
+    """Once embeddings are there, a question that shares no word with the code finds it."""
+    workspace = (await push_tree(_SHOP)).id
+    steps = [step async for step in codesearch.Index(pb.IndexRequest(workspace=workspace))]
+    summary = steps[-1].summary
+    assert (summary.file_count, summary.read_file_count) == (5, 5)
+    assert summary.share_ready == 1
+    stages = [step.progress.stage for step in steps[:-1]]
+    assert (
+        stages
+        == sorted(stages, reverse=True)
+        == ["files"] * stages.count("files") + ["embeddings"] * stages.count("embeddings")
+    )
+    response = await search(
+        workspace=workspace, query="request a web page again and again with growing pauses"
+    )
+    assert response.hits[0].symbol == "fetchWithBackoff"
+    assert response.hits[0].meaning > 0.2
+    assert list(response.hits[0].matched_words) == ["web"]
+    assert response.share_ready == 1
+    similar = await codesearch.FindSimilar(
+        pb.FindSimilarRequest(workspace=workspace, snippet="sum(p.price for p in basket)")
+    )
+    assert similar.hits[0].symbol == "total_price"
+
+
+async def test_exact_text_and_expressions_filter(search: Search, push_tree: Any) -> None:
+    """Only what has a match is found, in the innermost symbol, with the lines that match."""
+    workspace = (await push_tree(_SHOP)).id
+    exact = await search(workspace=workspace, exact_text="jwt.decode(")
+    assert [(hit.symbol, list(hit.matched_lines)) for hit in exact.hits] == [
+        ("TokenVerifier.verify", [9])
+    ]
+    regex = await search(workspace=workspace, regex=r"item\.\w+ for", query="stock")
+    assert [hit.symbol for hit in regex.hits] == ["verify_stock", "total_price"]
+    upper = await search(
+        workspace=workspace, regex="JWT", ignore_case=True, kinds=[hit_pb2.SYMBOL_KIND_FILE]
+    )
+    assert [(hit.path, hit.symbol, list(hit.matched_lines)) for hit in upper.hits] == [
+        ("shop/auth.py", "", [1, 9])
+    ]
+
+
+async def test_filters(search: Search, push_tree: Any) -> None:
+    """Globs, languages and kinds bound where hits come from."""
+    workspace = (await push_tree(_SHOP)).id
+
+    async def paths(**fields: Any) -> set[str]:
+        response = await search(workspace=workspace, query="verify price deploy backoff", **fields)
+        return {hit.path for hit in response.hits}
+
+    assert await paths() == {"shop/auth.py", "shop/cart.py", "web/retry.ts", "README.md"}
+    assert await paths(include=["shop/"], exclude=["auth.py"]) == {"shop/cart.py"}
+    assert await paths(languages=["typescript", "markdown"]) == {"web/retry.ts", "README.md"}
+    assert await paths(kinds=[hit_pb2.SYMBOL_KIND_METHOD]) == {"shop/auth.py"}
+    section = await search(workspace=workspace, query="deploy", kinds=[hit_pb2.SYMBOL_KIND_SECTION])
+    assert [hit.symbol for hit in section.hits] == ["How to deploy"]
+
+
+async def test_pages_go_on_where_the_last_ended(search: Search, push_tree: Any) -> None:
+    """All pages together have each hit once; a push in between changes nothing."""
+    files = {f"m{number}.py": f"def load_{number}():\n    pass\n" for number in range(25)}
+    workspace = (await push_tree(files)).id
+    first = await search(workspace=workspace, query="load")
+    assert (len(first.hits), first.hit_count, first.truncated) == (10, 25, True)
+    await push_tree({"other.py": "x = 1\n"}, workspace=workspace)
+    found = [hit.path for hit in first.hits]
+    token = first.next_page_token
+    while token:
+        page = await search(workspace=workspace, query="load", page_token=token, page_size=7)
+        found += [hit.path for hit in page.hits]
+        token = page.next_page_token
+    assert sorted(found) == sorted(files)
+
+
+@pytest.mark.parametrize("most", [200, 400, 1500, 20_000])
+async def test_an_answer_keeps_to_its_tokens(search: Search, most: int) -> None:
+    """The whole answer as JSON has no more tokens than asked for, and says how many it has."""
+    body = "".join(f"    value_{number} = compute({number})\n" for number in range(300))
+    files = {f"m{number}.py": f"def load_{number}():\n{body}" for number in range(8)}
+    response = await search(files, query="load", max_tokens=most)
+    tokens = count_tokens(json_format.MessageToJson(response, indent=None))
+    assert response.token_count == tokens <= most
+    if most < 20_000:
+        assert tokens > most * 0.6
+        assert response.truncated or response.hits[0].code_truncated
+
+
+async def test_one_edited_file_is_all_that_is_read(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any
+) -> None:
+    """A second index reads the one file that changed, and what it says is found."""
+    workspace = (await push_tree(_SHOP)).id
+    request = pb.IndexRequest(workspace=workspace, words_only=True)
+    before = [step async for step in codesearch.Index(request)][-1].summary
+    changed = {**_SHOP, "shop/cart.py": "def grand_total():\n    pass\n"}
+    await push_tree(changed, workspace=workspace)
+    after = [step async for step in codesearch.Index(request)][-1].summary
+    assert (before.read_file_count, after.read_file_count) == (5, 1)
+    response = await codesearch.Search(pb.SearchRequest(workspace=workspace, query="grand_total"))
+    assert response.hits[0].exact_name
+    gone = await codesearch.Search(pb.SearchRequest(workspace=workspace, query="verify_stock"))
+    assert not any(hit.exact_name for hit in gone.hits)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "field"),
+    [
+        ({}, "SEARCH_INVALID", "query"),
+        ({"query": " \n"}, "SEARCH_INVALID", "query"),
+        ({"query": "x" * 10_001}, "FIELD_INVALID", "query"),
+        ({"exact_text": "a", "regex": "b"}, "SEARCH_INVALID", "regex"),
+        ({"regex": "a(b"}, "REGEX_INVALID", "regex"),
+        ({"query": "a", "languages": ["python", "klingon"]}, "LANGUAGE_UNKNOWN", "languages[1]"),
+        ({"query": "a", "include": ["#x"]}, "SEARCH_INVALID", "include[0]"),
+        ({"query": "a", "kinds": [99]}, "SEARCH_INVALID", "kinds[0]"),
+        ({"query": "a", "page_token": "x"}, "PAGE_TOKEN_INVALID", "page_token"),
+        ({"query": "verify", "max_tokens": 5}, "SEARCH_INVALID", "max_tokens"),
+    ],
+)
+async def test_bad_requests_name_their_field(
+    search: Search, failure_of: Any, fields: dict[str, Any], reason: str, field: str
+) -> None:
+    """What is wrong is said of the field at fault."""
+    failure = await failure_of(search(_SHOP, **fields))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
+    assert list(failure.fields) == [field]
+
+
+async def test_a_page_token_belongs_to_its_search(
+    search: Search, push_tree: Any, failure_of: Any
+) -> None:
+    """The token of one search is refused by another."""
+    workspace = (await push_tree(_SHOP)).id
+    token = (await search(workspace=workspace, query="verify", page_size=1)).next_page_token
+    failure = await failure_of(search(workspace=workspace, query="items", page_token=token))
+    assert failure.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_workspaces_that_are_not_there(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub,
+    workspaces: Any,
+    push_tree: Any,
+    token_of: TokenOf,
+    failure_of: Any,
+) -> None:
+    """Unknown, someone else's, empty and deleted ones are told as the workspace service does."""
+    kept = await push_tree(_SHOP)
+    request = pb.SearchRequest(workspace=kept.id, query="verify")
+    await codesearch.Search(request)
+    bobs = (("authorization", f"Bearer {await token_of('developer', subject='bob')}"),)
+    not_bobs = await failure_of(codesearch.Search(request, metadata=bobs))
+    assert not_bobs.code == grpc.StatusCode.NOT_FOUND
+    await workspaces.DeleteWorkspace(
+        workspace_service_pb2.DeleteWorkspaceRequest(workspace=kept.id)
+    )
+    deleted = await failure_of(codesearch.Search(request))
+    assert deleted.code == grpc.StatusCode.NOT_FOUND
+    made = await workspaces.CreateWorkspace(
+        workspace_service_pb2.CreateWorkspaceRequest(display_name="empty")
+    )
+    empty = pb.SearchRequest(workspace=made.workspace.id, query="verify")
+    failure = await failure_of(codesearch.Search(empty))
+    assert failure.code == grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_files_that_cannot_be_read_are_found_by_their_path(search: Search) -> None:
+    """Binary files, broken text and empty files have their place, and cost no other its own."""
+    files = {
+        "logo/emblem.png": b"\x89PNG\x00\x01",
+        "latin.py": "größe = 1".encode("latin-1"),
+        "empty.py": b"",
+        "broken.py": "def half(:\n  '''",
+        "good.py": "def emblem():\n    pass\n",
+    }
+    response = await search(files, query="emblem")
+    assert response.hits[0].path == "good.py"
+    by_text = await search(files, exact_text="half")
+    assert [hit.path for hit in by_text.hits] == ["broken.py"]
+
+
+async def test_many_searches_during_an_index(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any
+) -> None:
+    """Callers who come while a snapshot is being indexed get its answer, all the same one."""
+    files = {f"m{n}.py": f"def load_{n}():\n    return {n}\n" * 20 for n in range(200)}
+    workspace = (await push_tree(files)).id
+    request = pb.SearchRequest(
+        workspace=workspace, query="load_77", kinds=[hit_pb2.SYMBOL_KIND_FUNCTION]
+    )
+    answers = await asyncio.gather(*(codesearch.Search(request) for _ in range(10)))
+    assert {answer.hits[0].path for answer in answers} == {"m77.py"}
+    assert len({answer.hit_count for answer in answers}) == 1

@@ -1,0 +1,43 @@
+"""Embeddings come in bit by bit, and the nearest are found."""
+
+import numpy as np
+import pytest
+
+from toolmesh_codesearch.meanings import DIMENSIONS, Meanings, quantised
+
+
+def _vectors(count: int) -> np.ndarray:
+    random = np.random.default_rng(1)
+    rows = random.standard_normal((count, DIMENSIONS)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_quantised_embeddings_keep_their_likeness() -> None:
+    """Eight bits change a cosine by less than a hundredth."""
+    rows = _vectors(5000)
+    ids = np.arange(1, 5001, dtype=np.uint64)
+    meanings = Meanings(ids)
+    meanings.add({int(each): row.tobytes() for each, row in zip(ids, quantised(rows), strict=True)})
+    likeness = meanings.likeness(rows[7])
+    assert likeness[7] == pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(likeness, rows @ rows[7], atol=0.01)
+
+
+def test_embeddings_fill_in() -> None:
+    """What is missing is told in the units' order; a text's embedding serves all its units."""
+    meanings = Meanings(np.array([9, 0, 5, 9, 7], dtype=np.uint64))
+    assert meanings.missing().tolist() == [9, 5, 7]
+    assert (meanings.ready_count, meanings.embedded_count) == (0, 4)
+    row = quantised(_vectors(1))[0].tobytes()
+    meanings.add({9: row, 1234: row})
+    assert meanings.missing().tolist() == [5, 7]
+    assert meanings.share_ready == 0.5
+    assert np.flatnonzero(meanings.likeness(_vectors(1)[0])).tolist() == [0, 3]
+
+
+def test_an_index_without_texts_is_ready() -> None:
+    """Nothing to embed is no reason to wait."""
+    meanings = Meanings(np.zeros(0, dtype=np.uint64))
+    meanings.add({3: bytes(DIMENSIONS)})
+    assert meanings.share_ready == 1.0
+    assert len(meanings.likeness(_vectors(1)[0])) == 0

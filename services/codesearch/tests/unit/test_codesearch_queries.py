@@ -1,0 +1,31 @@
+"""Which words of a query are meant as names."""
+
+import pytest
+
+from toolmesh_codesearch.queries import read_query
+from toolmesh_codesearch.words import Vocabulary
+
+
+@pytest.mark.parametrize(
+    ("text", "identifiers"),
+    [
+        ("where is the cart emptied?", []),
+        ("cart", [("cart",)]),
+        ("how does TokenVerifier.verify fail", [("TokenVerifier", "verify")]),
+        ("what calls total_price or `empty`", [("total_price",), ("empty",)]),
+        ("run() in std::vector", [("run",), ("std", "vector")]),
+        ("the HTTP status of a JSON answer", []),
+        ("__init__ and _private", [("__init__",), ("_private",)]),
+        ("the HTTPServer class", [("HTTPServer",)]),
+    ],
+)
+def test_identifiers(text: str, identifiers: list[tuple[str, ...]]) -> None:
+    """A name is what no plain word looks like, what is marked as one, or what stands alone."""
+    assert list(read_query(text, Vocabulary()).identifiers) == identifiers
+
+
+def test_words_are_known_as_they_were_written() -> None:
+    """A term leads back to the first word that had it; code has words and no names to look for."""
+    query = read_query("Validate a validator_name", Vocabulary(), is_code=True)
+    assert list(query.words.values()) == ["validate", "name"]
+    assert query.identifiers == ()
