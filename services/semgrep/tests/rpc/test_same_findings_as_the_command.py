@@ -16,9 +16,9 @@ _RULES = Path(__file__).parents[2] / "rules"
 # What tries each rule, and real packages, of which these have something to find.
 _PACKAGES = ("flask", "werkzeug", "jwt", "yaml", "psutil")
 _MORE = {
-    "odd/latin.py": b"# \xe9\nx = '\xe9'; eval(x)\n",
+    "odd/latin.py": b"# \xe9\nx = '\xe9'; eval(y)\n",
     "odd/crlf.py": b"\xef\xbb\xbfx = 1\r\neval(\r\n  x)\r\n",
-    "odd/wide.py": "x = '😀é'; eval(x)  # é\neval(x)  # nosemgrep\n".encode(),
+    "odd/wide.py": "x = '😀é'; eval(y)  # é\neval(x)  # nosemgrep\n".encode(),
     "odd/broken.py": b"eval(x)\ndef f(:\n  eval(y)\n\neval(z)\n",
     "odd/view.tsx": b"export const V = (p) => <div dangerouslySetInnerHTML={{__html: p.x}} />;\n",
     "odd/tool": b"#!/usr/bin/env python3\neval(x)\n",
