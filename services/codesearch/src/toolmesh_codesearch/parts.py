@@ -21,7 +21,7 @@ from toolmesh_codesearch.units import KINDS, Unit, file_unit, symbol_units
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Outline
 
-PART_VERSION = 1
+PART_VERSION = 2
 """Counted up whenever a part comes to mean something else; those kept before are made anew."""
 
 MOST_UNITS = 2**24

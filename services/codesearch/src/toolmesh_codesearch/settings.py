@@ -27,7 +27,7 @@ class Settings(ServingSettings):
         2**29, ge=2**20, description="How large the kept outlines may grow before old ones go."
     )
     codesearch_content_bytes: int = Field(
-        2**26, ge=2**20, description="How large the contents held in memory may be together."
+        2**25, ge=2**20, description="How large the contents held in memory may be together."
     )
     codesearch_workers: int = Field(
         default_factory=_usable_cores, ge=1, description="How many processes parse at once."
@@ -36,7 +36,7 @@ class Settings(ServingSettings):
         2**30, ge=2**27, description="How much address space a parsing process may use."
     )
     codesearch_worker_idle_seconds: float = Field(
-        20.0, gt=0, description="How long a process without work lives on."
+        5.0, gt=0, description="How long a process without work lives on."
     )
     codesearch_file_seconds: float = Field(
         10.0, gt=0, description="How much processor time parsing one file may take."

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from toolmesh_codesearch.units import FILE_KIND, SECTION_KIND, Unit
 
-TEXT_VERSION = 2
+TEXT_VERSION = 3
 """Counted up whenever the same unit gets another text."""
 
 _MOST_CHARACTERS = 480
+_MOST_COMMENT_CHARACTERS = 300
 _MOST_BODY_BYTES = 1000
-_MARKS = re.compile(r"[#/*\-=~\"'`]{2,}")
+_MARKS = re.compile(r"[#/*\-=~\"'`]{2,}|^\s*[*#](?=\s)", re.MULTILINE)
 _JOINTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+|(?<=\w)\.(?=\w)")
 
 
@@ -25,7 +26,9 @@ def unit_text(unit: Unit, lines: Sequence[bytes], *, alone: bool) -> str:
     if unit.kind == SECTION_KIND:
         title = f"{unit.scope} > {unit.name}" if unit.scope else unit.name
         return _clean(f"{title}: {_body(lines, unit.line + 1, unit.end_line)}")
-    comment = _body(lines, unit.first_line, unit.line - 1)
+    # Of a long comment the beginning says what it is about, and the code must have its place.
+    comment = _MARKS.sub(" ", _body(lines, unit.first_line, unit.line - 1)).strip()
+    comment = comment[:_MOST_COMMENT_CHARACTERS]
     body = _body(lines, unit.line, unit.end_line)
     return _clean(f"{unit.qualified}: {comment} {body}")
 

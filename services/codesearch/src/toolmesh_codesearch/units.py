@@ -13,7 +13,7 @@ KINDS: tuple[str, ...] = (FILE_KIND, SECTION_KIND, *(kind.value for kind in Kind
 """Every kind that a unit can have; an index stores a kind's place in here."""
 
 _COMMENT = re.compile(rb"\s*(?:#|//|/\*|\*|--|;|%|@|\[)")
-_MOST_COMMENT_LINES = 40
+_MOST_COMMENT_LINES = 250
 
 
 class Unit(msgspec.Struct, frozen=True, array_like=True, gc=False):

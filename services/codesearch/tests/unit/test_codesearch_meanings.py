@@ -20,7 +20,25 @@ def test_quantised_embeddings_keep_their_likeness() -> None:
     meanings.add({int(each): row.tobytes() for each, row in zip(ids, quantised(rows), strict=True)})
     likeness = meanings.likeness(rows[7])
     assert likeness[7] == pytest.approx(1, abs=0.01)
-    np.testing.assert_allclose(likeness, rows @ rows[7], atol=0.01)
+    # Of so many, the far ones are estimated.
+    np.testing.assert_allclose(likeness, rows @ rows[7], atol=0.25)
+    few = Meanings(ids[:100])
+    few.add({int(each): row.tobytes() for each, row in zip(ids, quantised(rows), strict=True)})
+    np.testing.assert_allclose(few.likeness(rows[7]), rows[:100] @ rows[7], atol=0.01)
+
+
+def test_the_nearest_of_very_many_are_exact() -> None:
+    """What is near is found among many, in the right order, although most are only estimated."""
+    rows = _vectors(20_000)
+    target = rows[0]
+    near = target + 0.8 * rows[1:51]
+    rows[1:51] = near / np.linalg.norm(near, axis=1, keepdims=True)
+    ids = np.arange(1, 20_001, dtype=np.uint64)
+    meanings = Meanings(ids)
+    meanings.add({int(each): row.tobytes() for each, row in zip(ids, quantised(rows), strict=True)})
+    found = np.argsort(-meanings.likeness(target))[:51]
+    assert set(found.tolist()) == set(range(51))
+    assert found[0] == 0
 
 
 def test_embeddings_fill_in() -> None:
