@@ -62,7 +62,7 @@ class Contenders:
         yield RIPGREP, await self._ripgrep.ranked(question)
 
     async def _searched(self, searches: Searches, question: str) -> list[str]:
-        result = await searches.run("", SearchSpec(query=question), self._snapshot)
+        result = await searches.run(b"", SearchSpec(query=question), self._snapshot)
         return [self._symbols[unit] for unit in result.ranked.ranking.units[:_MOST_HITS].tolist()]
 
     async def _by_meaning(self, question: str) -> list[str]:
