@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from toolmesh_codesearch.contents import CachedSnapshot
 from toolmesh_codesearch.indexing import Indexer, OnProgress, SnapshotIndex
+from toolmesh_codesearch.memory import give_back_memory
 
 
 def no_progress(_: object) -> None:
@@ -56,6 +57,7 @@ class IndexKeeper:
             if index is None:
                 index = await self._indexer.index(snapshot, on_progress)
                 read_file_count = index.read_file_count
+                await asyncio.to_thread(give_back_memory)
             self._keep(index)
             self._on_index(index)
             return index, read_file_count

@@ -13,7 +13,6 @@ from toolmesh_codesearch.columns import Columns, IndexedFile, make_columns
 from toolmesh_codesearch.contents import CachedSnapshot
 from toolmesh_codesearch.index_store import IndexStore, PartKey, part_key
 from toolmesh_codesearch.meanings import Meanings
-from toolmesh_codesearch.memory import give_back_memory
 from toolmesh_codesearch.parts import FilePart, SourceFile, make_parts
 from toolmesh_codesearch.path_roles import path_weights
 from toolmesh_codesearch.sections import document_language
@@ -174,5 +173,4 @@ class Indexer:
         columns = make_columns(files, parts, self._vocabulary)
         meanings = Meanings(columns.text_ids)
         meanings.add(self._store.vectors(meanings.missing().tolist()))
-        give_back_memory()
         return SnapshotIndex(digest, columns, meanings, read_file_count)

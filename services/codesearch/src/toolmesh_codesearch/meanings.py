@@ -104,6 +104,6 @@ class Meanings:
         return products * self._scales[places]
 
 
-def _signs(rows: NDArray[np.generic]) -> NDArray[np.uint64]:
+def _signs(rows: NDArray[np.int8] | NDArray[np.float32]) -> NDArray[np.uint64]:
     """Return the signs of rows, 64 in a number."""
     return np.packbits(rows > 0, axis=1).view(np.uint64)

@@ -11,6 +11,7 @@ from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer
+from toolmesh_codesearch.memory import bound_free_memory
 from toolmesh_codesearch.preparation import Preparer
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.searches import Searches
@@ -32,6 +33,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
 
     It raises OSError or sqlite3.Error when the data folder cannot be used.
     """
+    bound_free_memory()
     async with AsyncExitStack() as stack:
         verifier = await stack.enter_async_context(open_verifier(settings))
         channel = await stack.enter_async_context(open_peer(settings, "workspace"))
