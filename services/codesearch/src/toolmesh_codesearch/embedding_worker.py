@@ -15,10 +15,11 @@ import numpy as np
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
 from toolmesh_codesearch.meanings import DIMENSIONS, quantised
+from toolmesh_codesearch.memory import bound_free_memory
 
 _NICE = 15
 _MOST_TOKENS = 128
-_BATCH_TEXTS = 32
+_BATCH_TEXTS = 16
 
 
 def embed_batch(model: EmbeddingModel, texts: list[str]) -> bytes:
@@ -44,6 +45,7 @@ def _write_frame(stream: BinaryIO, data: bytes) -> None:
 def main() -> None:
     """Answer frames until the input ends."""
     os.nice(_NICE)
+    bound_free_memory()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not end up between the frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
