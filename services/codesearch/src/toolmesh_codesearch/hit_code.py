@@ -47,10 +47,7 @@ def code_of(unit: Unit, content: bytes, matched_lines: Sequence[int]) -> HitCode
 
 
 def shares(sizes: Sequence[int], budget: int) -> list[int]:
-    """Divide a budget among things of some sizes: the small ones whole, the rest alike.
-
-    The first get one more each of what is left over.
-    """
+    """Divide a budget among things of some sizes: the small ones whole, the rest alike."""
     given = [0] * len(sizes)
     left = max(budget, 0)
     for rank, place in enumerate(sorted(range(len(sizes)), key=lambda place: sizes[place])):
