@@ -326,7 +326,7 @@ async def test_what_cannot_be_kept_is_not_acknowledged(
 
 async def test_the_tail_begins_after_a_record_and_goes_on(audit: Any) -> None:
     """What is there after it comes first, then what is added, each event once."""
-    await audit.export(*({"id": str(n), "rpc": SAY} for n in range(3)))
+    await audit.export(*({"id": str(n), "method": SAY} for n in range(3)))
     await _until_listed(audit, 3)
     request = audit_service_pb2.TailAuditEventsRequest(after_sequence=1, follow_seconds=60)
     call = audit.auditor.TailAuditEvents(request)
@@ -334,7 +334,7 @@ async def test_the_tail_begins_after_a_record_and_goes_on(audit: Any) -> None:
     assert (await anext(answers)).last_sequence == 1
     batch = await anext(answers)
     assert [event.sequence for event in batch.audit_events] == [2, 3]
-    await audit.export({"id": "late", "rpc": SAY})
+    await audit.export({"id": "late", "method": SAY})
     batch = await anext(answers)
     assert [event.sequence for event in batch.audit_events] == [4]
     assert batch.last_sequence == 4
@@ -343,7 +343,8 @@ async def test_the_tail_begins_after_a_record_and_goes_on(audit: Any) -> None:
 
 async def test_the_tail_without_waiting_ends_with_what_is_there(audit: Any) -> None:
     """It tells where to go on, also past events that do not fit."""
-    await audit.export(*({"id": str(n), "rpc": SAY, "sub": f"s{n % 2}"} for n in range(1200)))
+    calls = ({"id": str(n), "method": SAY, "subject": f"s{n % 2}"} for n in range(1200))
+    await audit.export(*calls)
     await _until_listed(audit, 1200)
     request = audit_service_pb2.TailAuditEventsRequest(after_sequence=0, subject="s1")
     batches = [batch async for batch in audit.auditor.TailAuditEvents(request)]
@@ -354,7 +355,7 @@ async def test_the_tail_without_waiting_ends_with_what_is_there(audit: Any) -> N
 
 async def test_the_tail_of_now_holds_nothing_old(audit: Any) -> None:
     """Without a record to begin after, the newest one is where it begins."""
-    await audit.export({"id": "1", "rpc": SAY})
+    await audit.export({"id": "1", "method": SAY})
     await _until_listed(audit, 1)
     request = audit_service_pb2.TailAuditEventsRequest()
     batches = [batch async for batch in audit.auditor.TailAuditEvents(request)]
@@ -363,7 +364,7 @@ async def test_the_tail_of_now_holds_nothing_old(audit: Any) -> None:
 
 async def test_the_check_tells_the_head_and_its_progress(audit: Any) -> None:
     """Who keeps the last hash has an anchor."""
-    await audit.export(*({"id": str(n), "rpc": SAY} for n in range(5)))
+    await audit.export(*({"id": str(n), "method": SAY} for n in range(5)))
     newest = (await _until_listed(audit, 5))[0]
     request = audit_service_pb2.VerifyAuditRequest()
     last = [answer async for answer in audit.auditor.VerifyAudit(request)][-1]

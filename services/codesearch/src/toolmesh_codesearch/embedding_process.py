@@ -13,7 +13,6 @@ from toolmesh_codesearch.meanings import DIMENSIONS
 
 _START_SECONDS = 60.0
 _BATCH_SECONDS = 300.0
-_END_SECONDS = 0.2
 
 
 class EmbeddingFailedError(RuntimeError):
@@ -76,11 +75,7 @@ async def embedding_process(threads: int) -> AsyncGenerator[EmbeddingProcess]:
             raise EmbeddingFailedError("the embedding process does not get ready") from error
         yield EmbeddingProcess(stdin, stdout)
     finally:
-        stdin.close()
-        try:
-            async with asyncio.timeout(_END_SECONDS):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        # It keeps nothing, so there is nothing to wait for.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
