@@ -108,7 +108,9 @@ async def test_a_slow_rule_is_given_up_and_the_others_run(
     reasons = _reasons(response.summary)
     assert {path for path, _ in reasons} == {f"{n}.py" for n in range(16)}
     assert {rule for _, rule in reasons} == {"slow"}
-    assert set(reasons.values()) == {"timed out", "given up, for it timed out on other files"}
+    # Files that were under way together all get their chance.
+    assert "timed out" in reasons.values()
+    assert set(reasons.values()) <= {"timed out", "given up, for it timed out on other files"}
     begun = time.monotonic()
     again = await _scan(stub, tree, rules=_rules(_EVAL, _SLOW), max_tokens=50_000)
     assert again.summary.scanned_file_count == 0
