@@ -225,10 +225,11 @@ async def _end(process: Process, stdin: asyncio.StreamWriter) -> None:
     # It ends with its input, unless it is busy. Killing one that has just died would confuse
     # asyncio's own watch for its end.
     stdin.close()
-    try:
-        async with asyncio.timeout(_END_SECONDS):
-            await process.wait()
-    except TimeoutError:
+    # Before Python 3.11.5, `wait` waits for answers that nobody reads any more, too, and a timeout
+    # in a task that is being cancelled does not tell that it is one.
+    ended = asyncio.ensure_future(process.communicate())
+    await asyncio.wait({ended}, timeout=_END_SECONDS)
+    if not ended.done():
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.wait()
+    await ended
