@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pathspec
 from numpy.typing import NDArray
 
 from toolmesh_codesearch.columns import Columns
@@ -12,6 +11,7 @@ from toolmesh_codesearch.errors import LanguageUnknown, SearchInvalid
 from toolmesh_codesearch.sections import DOCUMENT_LANGUAGES
 from toolmesh_codesearch.units import KINDS
 from toolmesh_outlines.languages import LANGUAGES
+from toolmesh_workspaces.path_filter import GlobInvalidError, PathFilter
 
 _KNOWN_LANGUAGES = sorted({language.name for language in LANGUAGES} | DOCUMENT_LANGUAGES)
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
@@ -36,8 +36,10 @@ class Selection:
     """
 
     def __init__(self, filters: Filters) -> None:
-        self._include = _spec("include", filters.include) if filters.include else None
-        self._exclude = _spec("exclude", filters.exclude) if filters.exclude else None
+        try:
+            self._paths = PathFilter(include=filters.include, exclude=filters.exclude)
+        except GlobInvalidError as error:
+            raise SearchInvalid.at(error.field, str(error)) from error
         self._languages = frozenset(name.lower() for name in filters.languages)
         for index, name in enumerate(filters.languages):
             if name.lower() not in _KNOWN_LANGUAGES:
@@ -47,7 +49,7 @@ class Selection:
     def mask(self, columns: Columns) -> NDArray[np.bool_] | None:
         """Return which units are looked at; None for all of them."""
         masks: list[NDArray[np.bool_]] = []
-        if self._languages or self._include or self._exclude:
+        if self._languages or not self._paths.has_all:
             files = np.fromiter(
                 (self._has(file.path, file.language) for file in columns.files),
                 dtype=np.bool_,
@@ -61,19 +63,4 @@ class Selection:
     def _has(self, path: str, language: str) -> bool:
         if self._languages and language not in self._languages:
             return False
-        if self._include is not None and not self._include.match_file(path):
-            return False
-        return self._exclude is None or not self._exclude.match_file(path)
-
-
-def _spec(field: str, globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
-    for index, glob in enumerate(globs):
-        if not glob.strip() or glob.startswith(("#", "!")):
-            raise SearchInvalid.at(
-                f"{field}[{index}]", f"{glob!r} is not a glob such as `*.py` or `src/**`"
-            )
-        try:
-            pathspec.GitIgnoreSpec.from_lines([glob])
-        except ValueError as error:
-            raise SearchInvalid.at(f"{field}[{index}]", f"{glob!r}: {error}") from error
-    return pathspec.GitIgnoreSpec.from_lines(globs)
+        return self._paths.has(path)

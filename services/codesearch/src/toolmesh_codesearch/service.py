@@ -18,7 +18,7 @@ from toolmesh_codesearch.searches import Searches
 from toolmesh_codesearch.servicer import CodesearchServicer
 from toolmesh_codesearch.settings import Settings
 from toolmesh_codesearch.words import Vocabulary
-from toolmesh_codesearch.workspace_client import SnapshotOpener
+from toolmesh_codesearch.workspace_client import CachedSnapshotOpener
 from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner
 from toolmesh_outlines.worker_pool import WorkerPool
@@ -68,7 +68,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
                 keeper, vocabulary, embedder, most_at_once=settings.codesearch_searches
             ),
             preparer=Preparer(keeper, queue.next_batch),
-            snapshots=SnapshotOpener(workspaces, contents),
+            snapshots=CachedSnapshotOpener(workspaces, contents),
             writer=AnswerWriter(count_tokens),
         )
         add = codesearch_service_pb2_grpc.add_CodesearchServiceServicer_to_server

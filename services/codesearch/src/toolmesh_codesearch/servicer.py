@@ -13,7 +13,7 @@ from toolmesh_codesearch.page_tokens import PageToken, read_page_token, search_n
 from toolmesh_codesearch.preparation import Prepared, Preparer
 from toolmesh_codesearch.searches import Searches, SearchSpec
 from toolmesh_codesearch.selection import Filters
-from toolmesh_codesearch.workspace_client import SnapshotOpener
+from toolmesh_codesearch.workspace_client import CachedSnapshotOpener
 
 _DEFAULT_TOKENS = 4096
 _DEFAULT_HITS = 10
@@ -29,7 +29,7 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
         *,
         searches: Searches,
         preparer: Preparer,
-        snapshots: SnapshotOpener,
+        snapshots: CachedSnapshotOpener,
         writer: AnswerWriter,
     ) -> None:
         self._searches = searches

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pathspec
 from numpy.typing import NDArray
 
 from toolmesh_outlines.languages import LANGUAGES
 from toolmesh_repomap.corpus import Corpus, language_number
 from toolmesh_repomap.errors import FilterInvalid
 from toolmesh_repomap.string_table import Ints
+from toolmesh_workspaces.path_filter import GlobInvalidError, PathFilter
 
 
 class FileFilter:
@@ -26,8 +26,10 @@ class FileFilter:
         exclude: Sequence[str] = (),
         languages: Sequence[str] = (),
     ) -> None:
-        self._include = _spec("include", include) if include else None
-        self._exclude = _spec("exclude", exclude) if exclude else None
+        try:
+            self._paths = PathFilter(include=include, exclude=exclude)
+        except GlobInvalidError as error:
+            raise FilterInvalid.at(error.field, str(error)) from error
         self._languages = [_number(index, name) for index, name in enumerate(languages)]
 
     def among(self, corpus: Corpus, rows: Ints) -> NDArray[np.bool_]:
@@ -36,31 +38,15 @@ class FileFilter:
             meant = np.isin(corpus.languages[rows], self._languages)
         else:
             meant = np.ones(len(rows), dtype=bool)
-        if self._include is None and self._exclude is None:
+        if self._paths.has_all:
             return meant
         known: dict[int, bool] = {}
         for place in np.flatnonzero(meant).tolist():
             row = rows.item(place)
             if row not in known:
-                known[row] = self._has(corpus.paths[row])
+                known[row] = self._paths.has(corpus.paths[row])
             meant[place] = known[row]
         return meant
-
-    def _has(self, path: str) -> bool:
-        if self._include is not None and not self._include.match_file(path):
-            return False
-        return self._exclude is None or not self._exclude.match_file(path)
-
-
-def _spec(field: str, globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
-    for index, glob in enumerate(globs):
-        if not glob.strip() or glob.startswith(("#", "!")):
-            raise FilterInvalid.at(f"{field}[{index}]", f"{glob!r} is no glob like `src/**`")
-        try:
-            pathspec.GitIgnoreSpec.from_lines([glob])
-        except ValueError as error:
-            raise FilterInvalid.at(f"{field}[{index}]", f"{glob!r}: {error}") from error
-    return pathspec.GitIgnoreSpec.from_lines(globs)
 
 
 def _number(index: int, name: str) -> int:

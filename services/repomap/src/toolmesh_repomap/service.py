@@ -16,10 +16,10 @@ from toolmesh_repomap.servicer import RepomapServicer
 from toolmesh_repomap.settings import Settings
 from toolmesh_repomap.symbol_finder import SymbolFinder
 from toolmesh_repomap.symbol_servicer import SymbolServicer
-from toolmesh_repomap.workspace_client import SnapshotOpener
 from toolmesh_serving.peers import open_peer, open_verifier
 from toolmesh_serving.server import Service, Servicer
 from toolmesh_serving.tokens import count_tokens
+from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
 
 @asynccontextmanager

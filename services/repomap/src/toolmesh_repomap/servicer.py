@@ -11,7 +11,7 @@ from toolmesh_repomap.index_progress import IndexSummary, index_steps
 from toolmesh_repomap.indexing import SkippedFile
 from toolmesh_repomap.mapper import MapStats, RepositoryMap, RepositoryMapper
 from toolmesh_repomap.structured_layout import MapFile
-from toolmesh_repomap.workspace_client import SnapshotOpener
+from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
 _DEFAULT_TOKENS = 4096
 _MOST_SKIPPED_FILES = 100

@@ -17,7 +17,7 @@ from toolmesh_repomap.file_filter import FileFilter
 from toolmesh_repomap.page_tokens import PageToken, question_name, read_page_token
 from toolmesh_repomap.reference_reading import FoundReference, Position
 from toolmesh_repomap.symbol_finder import FoundDefinition, SymbolFinder
-from toolmesh_repomap.workspace_client import SnapshotOpener
+from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
 _DEFAULT_TOKENS = 4096
 _MOST_ITEMS = 1000

@@ -1,13 +1,9 @@
 """Which files of a snapshot a scan reads."""
 
-import re
-import warnings
 from collections.abc import Sequence
 
-import pathspec
-import re2
-
 from toolmesh_semgrep.errors import ScanInvalid
+from toolmesh_workspaces.path_filter import GlobInvalidError, PathFilter, compile_globs
 
 IGNORE_FILE = ".semgrepignore"
 
@@ -27,39 +23,17 @@ class Selection:
     def __init__(
         self, *, include: Sequence[str] = (), exclude: Sequence[str] = (), ignored: str = ""
     ) -> None:
-        self._include = _spec("include", include) if include else None
-        self._exclude = _spec("exclude", exclude)
+        try:
+            self._paths = PathFilter(include=include, exclude=exclude)
+        except GlobInvalidError as error:
+            raise ScanInvalid.at(error.field, str(error)) from error
         # A line that cannot be used, in a file that happens to be there, is no error of the caller.
         lines = [line for line in ignored.splitlines() if not line.startswith(":include")]
         try:
-            self._ignored = _compiled(lines)
+            self._ignored = compile_globs(lines)
         except ValueError:
-            self._ignored = _compiled([])
+            self._ignored = compile_globs([])
 
     def has(self, path: str) -> bool:
         """Tell whether the file at the path is scanned."""
-        if self._include is not None and not self._include.match_file(path):
-            return False
-        return not self._exclude.match_file(path) and not self._ignored.match_file(path)
-
-
-def _spec(field: str, globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
-    for index, glob in enumerate(globs):
-        if not glob.strip() or glob.startswith(("#", "!")):
-            raise ScanInvalid.at(
-                f"{field}[{index}]", f"{glob!r} is not a glob such as `*.py` or `src/**`"
-            )
-        try:
-            _compiled([glob])
-        except ValueError as error:
-            raise ScanInvalid.at(f"{field}[{index}]", f"{glob!r}: {error}") from error
-    return _compiled(globs)
-
-
-def _compiled(globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
-    """Compile globs with RE2: a glob of many stars would keep Python's own `re` busy for ages."""
-    try:
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):
-            return pathspec.GitIgnoreSpec.from_lines(globs, backend="re2")
-    except (re.error, re2.error) as error:
-        raise ValueError(str(error)) from error
+        return self._paths.has(path) and not self._ignored.match_file(path)

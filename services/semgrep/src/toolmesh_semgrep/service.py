@@ -15,10 +15,10 @@ from toolmesh_semgrep.scanning import Scanner
 from toolmesh_semgrep.scans import Scans
 from toolmesh_semgrep.servicer import SemgrepServicer
 from toolmesh_semgrep.settings import Settings
-from toolmesh_semgrep.workspace_client import SnapshotOpener
 from toolmesh_serving.peers import open_peer, open_verifier
 from toolmesh_serving.server import Service, Servicer
 from toolmesh_serving.tokens import count_tokens
+from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
 
 @asynccontextmanager

@@ -20,8 +20,8 @@ from toolmesh_semgrep.rules import Problem, Rule, Severity
 from toolmesh_semgrep.sarif import sarif_document
 from toolmesh_semgrep.scanning import Progress
 from toolmesh_semgrep.scans import Reported, Scans, ScanSpec
-from toolmesh_semgrep.workspace_client import SnapshotOpener
 from toolmesh_workspaces.snapshot import Snapshot
+from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
 _Item = TypeVar("_Item")
 

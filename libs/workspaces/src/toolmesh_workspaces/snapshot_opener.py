@@ -1,4 +1,4 @@
-"""Opens the snapshot that a request names."""
+"""Opens the snapshot that a request names: what the servicer of a tool asks."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,11 @@ if TYPE_CHECKING:
 
 
 class SnapshotOpener:
-    """Opens snapshots of the workspace service, in the name of whoever is calling."""
+    """Opens snapshots of the workspace service, in the name of whoever is calling.
+
+    The service is asked each time whether the caller may see the workspace, so what is kept here
+    is of no use to one who may not any more.
+    """
 
     def __init__(self, stub: "WorkspaceServiceStub") -> None:
         self._stub = stub
@@ -22,7 +26,7 @@ class SnapshotOpener:
         Raises:
             grpc.aio.AioRpcError: the workspace service refused or failed; NOT_FOUND when it has no
                 such workspace or snapshot for this caller, FAILED_PRECONDITION when the newest was
-                asked for and there is none.
+                asked for and nothing was pushed.
         """
         return await Snapshot.open(
             self._stub, workspace=workspace, snapshot=snapshot, cache=self._manifests
