@@ -17,7 +17,7 @@ A column over a million uses is scanned in a millisecond, so there is no inverte
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ KINDS = tuple(Kind)
 """Kinds by their number in `definition_kind`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Columns:
     """What belongs to rows; all but the `first` columns can be cut and joined.
 
@@ -58,6 +58,12 @@ class Columns:
     import_path: Ints
     path_word_first: Ints
     path_word: Ints
+
+    @cached_property
+    def definition_row(self) -> Ints:
+        """The row of each definition."""
+        counts = np.diff(self.definition_first)
+        return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,13 +119,15 @@ class Corpus:
 
     def row_of(self, definition: int) -> int:
         """Return the row of a definition."""
-        return int(self.columns.definition_first.searchsorted(definition, side="right")) - 1
+        return self.columns.definition_row.item(definition)
 
     def around(self, definition: int) -> list[int]:
         """Return the definitions that one stands in, the innermost first."""
+        parent = self.columns.definition_parent.item(definition)
+        if parent < 0:
+            return []
         first = self.columns.definition_first.item(self.row_of(definition))
         outer: list[int] = []
-        parent = self.columns.definition_parent.item(definition)
         while parent >= 0:
             outer.append(first + parent)
             parent = self.columns.definition_parent.item(first + parent)
@@ -133,7 +141,7 @@ class Corpus:
 
     def definition_rows(self, definitions: Ints) -> Ints:
         """Return the row of each definition."""
-        return np.searchsorted(self.columns.definition_first, definitions, side="right") - 1
+        return self.columns.definition_row[definitions]
 
     def use_rows(self, uses: Ints) -> Ints:
         """Return the row of each use."""

@@ -53,9 +53,6 @@ class QuestionMatcher:
         self._definitions_by_doc_word = _Inverse(
             columns.doc_word, np.diff(columns.doc_word_first), word_count
         )
-        self._definition_rows = np.repeat(
-            np.arange(corpus.file_count, dtype=np.int32), np.diff(columns.definition_first)
-        )
         self._uses_by_symbol = _Inverse(
             columns.use_symbol, np.diff(columns.use_first), len(corpus.symbols)
         )
@@ -76,7 +73,7 @@ class QuestionMatcher:
         """Return what a question has to do with."""
         rows = np.zeros(self._corpus.file_count)
         names = np.zeros(len(self._corpus.symbols))
-        docs = np.zeros(len(self._definition_rows))
+        docs = np.zeros(len(self._corpus.columns.definition_row))
         for word, count in self._words(question):
             holders = self._symbols_by_word.of(word)
             names[holders] += self._name_idf[word]
@@ -114,7 +111,7 @@ class QuestionMatcher:
         counts = np.diff(graph.place_first)[symbols]
         places = ranges(graph.place_first[symbols], counts)
         total += _DEFINED_WEIGHT * np.bincount(graph.place_rows[places], minlength=row_count)
-        rows_told = self._definition_rows[told]
+        rows_told = corpus.columns.definition_row[told]
         total += _DOC_WEIGHT * np.bincount(rows_told, minlength=row_count)
         users = self._uses_by_symbol.of_all(symbols)
         total += _USED_WEIGHT * np.bincount(users, minlength=row_count)

@@ -109,8 +109,7 @@ class Ranker:
             factors[steering.wanted] = 1.0
         files = factors * np.bincount(graph.place_rows, places, minlength=corpus.file_count)
         definitions = self._nesting.definition_scores(places, ranks)
-        counts = np.diff(corpus.columns.definition_first)
-        definitions *= np.repeat(factors, counts)
+        definitions *= factors[corpus.columns.definition_row]
         if steering is not None:
             definitions += steering.definition_scores
             files += steering.file_scores
@@ -210,7 +209,7 @@ class _Nesting:
     def __init__(self, corpus: Corpus, graph: ReferenceGraph) -> None:
         columns = corpus.columns
         firsts, counts = columns.definition_first[:-1], np.diff(columns.definition_first)
-        rows = np.repeat(np.arange(corpus.file_count), counts)
+        rows = columns.definition_row
         parents = np.where(
             columns.definition_parent >= 0, columns.definition_parent + firsts[rows], -1
         )

@@ -6,7 +6,7 @@ piece by piece; since tokens can span pieces, the whole is then counted as it is
 is too much is taken off again: the budget is kept exactly.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -177,7 +177,8 @@ class _Choice:
         del self._chosen[-count:]
         self._by_row.clear()
         for definition in self._chosen:
-            self._show(definition)
+            shown = self._by_row.setdefault(self.corpus.row_of(definition), set())
+            shown.update((definition, *self.corpus.around(definition)))
         return bool(self._chosen)
 
     def written(self) -> Selection:
@@ -206,12 +207,16 @@ class _Choice:
         misfits, self._misfits = self._misfits, []
         for definition in chain(misfits, self._candidates):
             row = self.corpus.row_of(definition)
-            if self._is_shown(row, definition):
+            shown = self._by_row.get(row)
+            if shown is not None and self._is_shown(shown, definition):
                 continue
-            cost = self._cost(row, definition)
+            added = self._added(shown or (), definition)
+            cost = sum([self._cost(self.layout.line(each)) for each in added])
+            if shown is None:
+                cost += self._cost(self.layout.header(row))
             if cost <= budget:
                 budget -= cost
-                self._show(definition)
+                self._by_row.setdefault(row, set()).update(added)
                 self._chosen.append(definition)
             else:
                 self._misfits.append(definition)
@@ -221,29 +226,20 @@ class _Choice:
 
     def _fill_paths(self, budget: int) -> None:
         for row in self._paths:
-            budget -= self.counter.piece(self.layout.other(row) + "\n")
+            budget -= self._cost(self.layout.other(row))
             if budget < 0:
                 break
             self._others.append(row)
 
-    def _cost(self, row: int, definition: int) -> int:
-        shown = self._by_row.get(row, ())
-        pieces = [] if row in self._by_row else [self.layout.header(row)]
-        pieces += [
-            self.layout.line(each)
-            for each in (definition, *self.corpus.around(definition))
-            if each not in shown
-        ]
-        return sum(self.counter.piece(piece + "\n") for piece in pieces)
+    def _added(self, shown: Collection[int], definition: int) -> list[int]:
+        """Return what a definition adds to those that its file shows: itself and those around."""
+        around = self.corpus.around(definition)
+        return [definition, *[outer for outer in around if outer not in shown]]
 
-    def _show(self, definition: int) -> None:
-        row = self.corpus.row_of(definition)
-        self._by_row.setdefault(row, set()).update((definition, *self.corpus.around(definition)))
+    def _cost(self, line: str) -> int:
+        return self.counter.piece(line + "\n")
 
-    def _is_shown(self, row: int, definition: int) -> bool:
-        shown = self._by_row.get(row)
-        if shown is None:
-            return False
+    def _is_shown(self, shown: Collection[int], definition: int) -> bool:
         if definition in shown:
             return True
         # Several names can be defined by one line.

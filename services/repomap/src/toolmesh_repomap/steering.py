@@ -140,8 +140,7 @@ def _file_shares(relevance: Floats) -> Floats:
 def _definition_shares(corpus: Corpus, rows: Floats, relevance: Relevance) -> Floats:
     """Part what files have among their definitions, by the words of their names."""
     columns = corpus.columns
-    counts = np.diff(columns.definition_first)
-    of_row = np.repeat(np.arange(corpus.file_count), counts)
+    of_row = columns.definition_row
     matches = relevance.definitions / max(relevance.definitions.max(), 1e-9)
     inner = np.flatnonzero(columns.definition_parent >= 0)
     parents = columns.definition_first[of_row[inner]] + columns.definition_parent[inner]

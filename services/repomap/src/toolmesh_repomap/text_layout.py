@@ -11,19 +11,35 @@ class TextLayout:
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
+        self._lines: dict[int, str] = {}
+        self._widths: dict[int, int] = {}
 
     def header(self, row: int) -> str:
-        """Return the empty line and the path."""
-        return f"\n{self._corpus.paths[row]}:"
+        """Return the path; the empty line above it costs nothing, as newlines in a row are one."""
+        return f"{self._corpus.paths[row]}:"
 
     def line(self, definition: int) -> str:
         """Return the line of a definition."""
+        line = self._lines.get(definition)
+        if line is None:
+            line = self._lines[definition] = self._line(definition)
+        return line
+
+    def _line(self, definition: int) -> str:
         corpus, columns = self._corpus, self._corpus.columns
-        last = columns.definition_first.item(corpus.row_of(definition) + 1) - 1
-        width = len(str(columns.definition_line.item(last)))
         indent = _INDENT * len(corpus.around(definition))
+        width = self._width(corpus.row_of(definition))
         line = columns.definition_line.item(definition)
         return f"{line:>{width}} {indent}{corpus.signature(definition)}"
+
+    def _width(self, row: int) -> int:
+        """Return how many digits the numbers of a file's lines have."""
+        width = self._widths.get(row)
+        if width is None:
+            columns = self._corpus.columns
+            last = columns.definition_first.item(row + 1) - 1
+            width = self._widths[row] = len(str(columns.definition_line.item(last)))
+        return width
 
     def other(self, row: int) -> str:
         """Return the path."""
@@ -32,7 +48,7 @@ class TextLayout:
     def whole(self, shown: Shown) -> str:
         """Return the text, with what it left out in its last line."""
         blocks = [
-            "\n".join([f"{self._corpus.paths[row]}:", *map(self.line, definitions)])
+            "\n".join([self.header(row), *map(self.line, definitions)])
             for row, definitions in shown.definitions.items()
         ]
         if shown.other_rows:
