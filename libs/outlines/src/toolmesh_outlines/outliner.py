@@ -124,6 +124,7 @@ class Outliner:
         languages: defaultdict[bytes, list[str]] = defaultdict(list)
         for digest, language in keys:
             languages[digest].append(language)
+        self._pool.expect(sum(map(len, languages.values())))
         batch: dict[OutlineKey, bytes] = {}
         async with aclosing(self._extracted(snapshot, languages)) as extracted:
             async for key, outline in extracted:

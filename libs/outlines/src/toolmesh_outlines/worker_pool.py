@@ -79,6 +79,11 @@ class WorkerPool:
         """How many workers run now."""
         return len(self._tasks)
 
+    def expect(self, file_count: int) -> None:
+        """Start the workers that so many files will need: they get ready while those are read."""
+        while len(self._tasks) < min(self._max_workers, file_count / _FILES_PER_WORKER):
+            self._start_worker()
+
     async def extract(self, source: bytes, language: str) -> bytes:
         """Return the encoded outline of a file.
 

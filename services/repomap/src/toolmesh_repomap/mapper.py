@@ -72,7 +72,9 @@ class RepositoryMapper:
             FocusPathUnknown: a focus path is no file of the snapshot.
         """
         started = time.monotonic()
-        index, parsed_file_count = await self._keeper.index(snapshot)
+        (index, parsed_file_count), _ = await asyncio.gather(
+            self._keeper.index(snapshot), asyncio.to_thread(self._counter.prepare)
+        )
         indexed = time.monotonic()
         focus = _focus_rows(index, snapshot, focus_paths)
         drawn = await asyncio.to_thread(

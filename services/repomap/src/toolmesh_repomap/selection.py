@@ -72,6 +72,10 @@ class TokenCounter:
         """Counts the tokens of a long text."""
         self._piece = lru_cache(maxsize=_KNOWN_PIECES)(count_tokens)
 
+    def prepare(self) -> None:
+        """Load what counting needs: it takes a while the first time, and nothing later."""
+        self.whole("")
+
     def piece(self, text: str) -> int:
         """Return how many tokens a line has."""
         return self._piece(text) if len(text) < _MOST_KNOWN_CHARACTERS else self.whole(text)
