@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import PurePosixPath
+from posixpath import basename, splitext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,13 +331,13 @@ def assign_languages(paths: Iterable[str]) -> dict[str, Language]:
 
     A `.h` file is C, unless the tree has C++ files too: C++'s grammar reads nearly all of C.
     """
+    by_extension, by_file_name = _by_extension(), _by_file_name()
     languages: dict[str, Language] = {}
     headers: list[str] = []
     has_cpp = False
     for path in paths:
-        pure = PurePosixPath(path)
-        extension = pure.suffix.lower()
-        language = _by_extension().get(extension) or _by_file_name().get(pure.name)
+        extension = splitext(path)[1].lower()
+        language = by_extension.get(extension) or by_file_name.get(basename(path))
         if language is None:
             continue
         if extension == ".h":

@@ -150,19 +150,18 @@ class Ranker:
 
 def _links(graph: ReferenceGraph, edge_rows: Ints, outflow: Floats) -> _Links:
     row_count = len(outflow)
-    keys = edge_rows * row_count + graph.place_rows[graph.edge_places]
+    targets = graph.place_rows[graph.edge_places]
+    keys = edge_rows * row_count + targets
     order = np.argsort(keys)
-    keys = keys[order]
-    at = np.flatnonzero(np.diff(keys, prepend=-1))
+    at = np.flatnonzero(np.diff(keys[order], prepend=-1))
     if not len(at):
         return _Links(np.zeros(row_count + 1, dtype=np.int64), keys, np.zeros(0))
-    keys = keys[at]
-    sources = keys // row_count
+    sources = edge_rows[order[at]]
     weights = np.add.reduceat(graph.edge_weights[order].astype(np.float64), at) / outflow[sources]
     return _Links(
         first=np.searchsorted(sources, np.arange(row_count + 1)),
-        targets=keys % row_count,
-        weights=weights,
+        targets=targets[order[at]],
+        weights=weights.astype(np.float32),
     )
 
 
@@ -172,10 +171,12 @@ def _page_rank(links: _Links, start: Floats) -> Floats:
     What a file does not pass on goes to the start files.
     """
     counts = np.diff(links.first)
+    # What `bincount` would make of them in every round.
+    targets = links.targets.astype(np.int64)
     ranks = start
     for _ in range(_MOST_ROUNDS):
         passed = np.repeat(ranks, counts) * links.weights
-        following = _DAMPING * np.bincount(links.targets, passed, minlength=len(start))
+        following = _DAMPING * np.bincount(targets, passed, minlength=len(start))
         following += (1 - following.sum()) * start
         if np.abs(following - ranks).sum() < _TOLERANCE:
             return following

@@ -21,6 +21,7 @@ Names that more than 20 files define only count where an import says which is me
 more than 200 define not at all.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ from toolmesh_outlines.languages import language_named
 from toolmesh_outlines.outline import CONTAINER_KINDS, Kind
 from toolmesh_repomap.corpus import KINDS, Corpus, language_name
 from toolmesh_repomap.import_links import ImportLinks
+from toolmesh_repomap.integer_sorting import stable_order
 from toolmesh_repomap.paths import Role
 from toolmesh_repomap.string_table import Ints
 
@@ -120,7 +122,8 @@ def sums(values: Floats, groups: Ints, count: int) -> Floats:
 def ranges(starts: Ints, counts: Ints) -> Ints:
     """Return the numbers of each range, one range after the other."""
     ends = np.cumsum(counts)
-    return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
+    shifts = (starts - ends + counts).astype(np.int32)
+    return np.repeat(shifts, counts) + np.arange(ends[-1] if len(ends) else 0, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +137,31 @@ class _Places:
 
     def of(self, symbols: Ints, rows: Ints, row_count: int) -> Ints:
         """Return the place of each symbol in its row, -1 for none."""
+        found = np.full(len(symbols), -1, dtype=np.int64)
+        if not len(self.symbols):
+            return found
         keys = self.symbols.astype(np.int64) * row_count + self.rows
         wanted = symbols.astype(np.int64) * row_count + rows
-        found = np.searchsorted(keys, wanted)
-        found[found == len(keys)] = 0
-        return np.where(keys[found] == wanted, found, -1) if len(keys) else found - 1
+        # In order, they are found in half the time.
+        order = np.argsort(wanted)
+        wanted = wanted[order]
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        found[order] = np.where(keys[at] == wanted, at, -1)
+        return found
 
 
 def _places(corpus: Corpus) -> _Places:
-    columns, row_count = corpus.columns, max(corpus.file_count, 1)
-    rows = np.repeat(np.arange(corpus.file_count), np.diff(columns.definition_first))
+    columns = corpus.columns
+    rows = columns.definition_row
     is_named = _of_kinds(columns.definition_kind, frozenset(KINDS) - _UNNAMED_KINDS)
-    keys = columns.definition_symbol[is_named].astype(np.int64) * row_count + rows[is_named]
-    unique, inverse = np.unique(keys, return_inverse=True)
-    symbols = (unique // row_count).astype(np.int32)
+    named = np.flatnonzero(is_named)
+    # Stable: the rows of a symbol stay in order.
+    order = stable_order(columns.definition_symbol[named])
+    symbols, place_rows = columns.definition_symbol[named][order], rows[named][order]
+    is_first = (np.diff(symbols, prepend=-1) | np.diff(place_rows, prepend=-1)) != 0
     of_definitions = np.full(len(rows), -1, dtype=np.int32)
-    of_definitions[is_named] = inverse
+    of_definitions[named[order]] = np.cumsum(is_first) - 1
+    symbols, place_rows = symbols[is_first], place_rows[is_first]
     implicit = np.array(
         [number > 0 and language_named(language_name(number)).implicit_receiver
          for number in range(int(corpus.languages.max(initial=0)) + 1)]
@@ -157,13 +169,13 @@ def _places(corpus: Corpus) -> _Places:
     stands_alone = implicit[corpus.languages[rows]] | ~_of_kinds(
         columns.definition_kind, _MEMBER_KINDS
     )
-    can_stand_alone = np.zeros(len(unique), dtype=bool)
+    can_stand_alone = np.zeros(len(symbols), dtype=bool)
     can_stand_alone[of_definitions[is_named & stands_alone]] = True
     is_type = np.zeros(len(corpus.symbols), dtype=bool)
     is_type[columns.definition_symbol[_of_kinds(columns.definition_kind, _TYPE_KINDS)]] = True
     return _Places(
         symbols=symbols,
-        rows=(unique % row_count).astype(np.int32),
+        rows=place_rows,
         first=np.searchsorted(symbols, np.arange(len(corpus.symbols) + 1)),
         of_definitions=of_definitions,
         can_stand_alone=can_stand_alone,
@@ -222,6 +234,19 @@ class _Readings:
     places: Ints
     relations: Floats
 
+    @classmethod
+    def joined(cls, parts: "Sequence[_Readings]") -> "_Readings":
+        return cls(
+            np.concatenate([part.uses for part in parts]),
+            np.concatenate([part.places for part in parts]),
+            np.concatenate([part.relations for part in parts]),
+        )
+
+    @classmethod
+    def none(cls) -> "_Readings":
+        empty = np.zeros(0, dtype=np.int32)
+        return cls(empty, empty, empty.astype(np.float32))
+
 
 def _readings(corpus: Corpus, links: ImportLinks, places: _Places, uses: _Uses) -> _Readings:
     counts = np.diff(places.first)
@@ -229,33 +254,36 @@ def _readings(corpus: Corpus, links: ImportLinks, places: _Places, uses: _Uses) 
     definers = np.where(uses.is_member, counts[uses.symbols], alone[uses.symbols])
     open_uses = np.flatnonzero(
         (uses.own_places < 0) & (definers > 0) & (definers <= _MOST_IMPORTED_DEFINERS)
-    )
+    ).astype(np.int32)
     imports = _Imports(corpus, links)
     folders = _folders(corpus)
     beside = np.array(
         [_IMPORTED if language_name(number) in _FOLDER_IS_PACKAGE else _SAME_FOLDER
-         for number in range(int(corpus.languages.max(initial=0)) + 1)]
+         for number in range(int(corpus.languages.max(initial=0)) + 1)],
+        dtype=np.float32,
     )[corpus.languages]  # fmt: skip
-    found: list[_Readings] = []
+    found = [_Readings.none()]
     for chunk in _chunks(open_uses, counts[uses.symbols[open_uses]], uses.rows, imports.most_rows):
-        sizes = counts[uses.symbols[chunk]]
-        of_use = np.repeat(chunk, sizes)
-        place = ranges(places.first[uses.symbols[chunk]], sizes)
-        kept = uses.is_member[of_use] | places.can_stand_alone[place]
-        of_use, place = of_use[kept], place[kept]
+        of_use, place = _pairs(chunk, places, uses, counts)
         users, targets = uses.rows[of_use], places.rows[place]
         is_imported = imports.among(users, targets)
-        relations = np.where(folders[users] == folders[targets], beside[users], 0.0)
+        kept = np.flatnonzero(is_imported | (definers <= _MOST_DEFINERS)[of_use])
+        users, targets, is_imported = users[kept], targets[kept], is_imported[kept]
+        relations = beside[users]
+        relations[folders[users] != folders[targets]] = 0.0
         relations[is_imported] = _IMPORTED
-        kept = is_imported | (definers[of_use] <= _MOST_DEFINERS)
-        found.append(
-            _Readings(of_use[kept].astype(np.int32), place[kept].astype(np.int32), relations[kept])
-        )
-    return _Readings(
-        uses=np.concatenate([part.uses for part in found] or [np.zeros(0, dtype=np.int32)]),
-        places=np.concatenate([part.places for part in found] or [np.zeros(0, dtype=np.int32)]),
-        relations=np.concatenate([part.relations for part in found] or [np.zeros(0)]),
-    )
+        found.append(_Readings(of_use[kept], place[kept], relations))
+    return _Readings.joined(found)
+
+
+def _pairs(chunk: Ints, places: _Places, uses: _Uses, counts: Ints) -> tuple[Ints, Ints]:
+    """Return uses with each place that has their name and can be used as they do."""
+    symbols = uses.symbols[chunk]
+    sizes = counts[symbols]
+    of_use = np.repeat(chunk, sizes)
+    place = ranges(places.first[symbols], sizes)
+    kept = np.flatnonzero(np.repeat(uses.is_member[chunk], sizes) | places.can_stand_alone[place])
+    return of_use[kept], place[kept]
 
 
 def _chunks(uses: Ints, sizes: Ints, rows: Ints, most_rows: int) -> list[Ints]:
@@ -286,7 +314,8 @@ class _Imports:
         sizes = np.diff(self._links.first)[groups]
         files = self._links.files[ranges(self._links.first[groups], sizes)]
         cells[np.repeat(importers, sizes), files] = True
-        return cells[users - start, targets]
+        # One number for each cell: half the time of two.
+        return cells.ravel()[(users - start) * np.int32(self._row_count) + targets]
 
 
 def _folders(corpus: Corpus) -> Ints:
