@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-_SECONDS_BETWEEN_LOOKS = 0.02
+_SECONDS_BETWEEN_LOOKS = 0.05
 
 
 @dataclass
@@ -15,8 +15,8 @@ class Peak:
     """The most that was in use at one time.
 
     Attributes:
-        resident_bytes: the resident memory of all processes together. A page that two of them share
-            counts twice, so processes that share much look larger than they are.
+        resident_bytes: the proportional set size of all processes together: what lies in memory,
+            each page that they share once.
         process_count: how many there were then.
     """
 
@@ -49,6 +49,6 @@ def _look(pid: int, peak: Peak) -> None:
         sizes: list[int] = []
         for process in (root, *root.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
-                sizes.append(process.memory_info().rss)
+                sizes.append(process.memory_full_info().pss)
         if sum(sizes) > peak.resident_bytes:
             peak.resident_bytes, peak.process_count = sum(sizes), len(sizes)

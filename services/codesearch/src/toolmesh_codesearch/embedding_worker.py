@@ -15,7 +15,7 @@ import numpy as np
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
 from toolmesh_codesearch.meanings import DIMENSIONS, quantised
-from toolmesh_codesearch.memory import bound_free_memory
+from toolmesh_serving.memory import bound_free_memory
 
 _NICE = 15
 _MOST_TOKENS = 128

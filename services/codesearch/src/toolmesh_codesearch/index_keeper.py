@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from toolmesh_codesearch.contents import CachedSnapshot
 from toolmesh_codesearch.indexing import Indexer, OnProgress, SnapshotIndex
-from toolmesh_codesearch.memory import give_back_memory
+from toolmesh_serving.memory import give_back_memory
 
 
 def no_progress(_: object) -> None:

@@ -11,7 +11,7 @@ from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer
-from toolmesh_codesearch.memory import bound_free_memory
+from toolmesh_serving.memory import bound_free_memory
 from toolmesh_codesearch.preparation import Preparer
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.searches import Searches

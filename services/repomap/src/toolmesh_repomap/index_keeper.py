@@ -16,6 +16,7 @@ from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.index_store import IndexStore
 from toolmesh_repomap.indexing import Indexer, SnapshotIndex, keys_of
 from toolmesh_repomap.string_table import Ints
+from toolmesh_serving.memory import give_back_memory
 
 # An index goes to disk when so large a part of its files was read since the last one went there:
 # a restart then reads those again.
@@ -81,6 +82,7 @@ class IndexKeeper:
         keys = await asyncio.to_thread(keys_of, snapshot)
         base_digest, base = await asyncio.to_thread(self._most_alike, keys, dict(self._kept))
         made = await self._indexer.index(snapshot, base=base, on_progress=on_progress)
+        await asyncio.to_thread(give_back_memory)
         unsaved = made.read_file_count + self._unsaved.get(base_digest, 0)
         if unsaved > max(len(keys) * _UNSAVED_PART, _FEWEST_UNSAVED):
             task = asyncio.create_task(
@@ -128,6 +130,7 @@ class IndexKeeper:
     def _forget_all(self) -> None:
         self._kept.clear()
         self._unsaved.clear()
+        give_back_memory()
 
 
 def _common(keys: Ints, others: Ints) -> int:

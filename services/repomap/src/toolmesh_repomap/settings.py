@@ -41,7 +41,7 @@ class Settings(ServingSettings):
         2**29, ge=0, description="How large the indexes on disk may grow before old ones go."
     )
     repomap_kept_files: int = Field(
-        50_000, ge=1, description="How many files the indexes held in memory may have together."
+        20_000, ge=1, description="How many files the indexes held in memory may have together."
     )
     repomap_index_idle_seconds: float = Field(
         900.0, gt=0, description="How long after the last map those indexes are let go."

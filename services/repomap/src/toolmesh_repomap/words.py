@@ -46,7 +46,7 @@ def form_weight(name: str) -> float:
     return 3.0 if len(name) >= 8 and _COMPOUND.search(name) else 1.0
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=16_384)
 def _stem(word: str) -> str:
     word = word.lower()
     for ending in _ENDINGS:
