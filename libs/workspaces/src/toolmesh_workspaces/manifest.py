@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 from blake3 import blake3
 
 DIGEST_BYTES = 32
@@ -31,8 +32,7 @@ _MAGIC = b"TMSNAP1\n"
 _FILE, _EXECUTABLE, _LINK = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(msgspec.Struct, frozen=True, gc=False):
     """A file or a symbolic link of a snapshot."""
 
     path: str
