@@ -108,7 +108,7 @@ class WorkerPool:
 
     def _start_worker(self) -> None:
         if len(self._tasks) < self._max_workers:
-            task = asyncio.create_task(self._work(), name="repomap-worker")
+            task = asyncio.create_task(self._work(), name="outline-worker")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -185,7 +185,7 @@ class WorkerPool:
 
     def _give_up(self, pending: deque[_Pending], reason: str) -> None:
         job = pending.popleft()
-        _log.warning("repomap.file_skipped", reason=reason, size_bytes=len(job.frame))
+        _log.warning("outlines.file_skipped", reason=reason, size_bytes=len(job.frame))
         if not job.answer.done():
             job.answer.set_result(encode_outline(Outline(skipped=reason)))
 
