@@ -90,6 +90,8 @@ class Ranker:
         edge_rows = np.repeat(np.arange(corpus.file_count), edge_counts)
         outflow = np.bincount(edge_rows, graph.edge_weights, minlength=corpus.file_count)
         self._outflow = outflow + _HALF_WEIGHT
+        own = np.bincount(graph.place_rows, graph.place_uses, minlength=corpus.file_count)
+        self._own_use_shares = _OWN_USE_SHARE / (self._outflow + own)
         self._links = _links(graph, edge_rows, self._outflow)
         start = graph.voices if graph.voices.any() else np.ones(corpus.file_count)
         self._ranks = _page_rank(self._links, start / max(start.sum(), 1.0))
@@ -142,10 +144,8 @@ class Ranker:
 
     def _own_use_scores(self, ranks: Floats) -> Floats:
         """Return what uses in a place's own file add: it tells the definitions of a file apart."""
-        graph = self._graph
-        own = np.bincount(graph.place_rows, graph.place_uses, minlength=len(ranks))
-        passed = ranks / (self._outflow + own)
-        return _OWN_USE_SHARE * passed[graph.place_rows] * graph.place_uses
+        passed = ranks * self._own_use_shares
+        return passed[self._graph.place_rows] * self._graph.place_uses
 
 
 def _links(graph: ReferenceGraph, edge_rows: Ints, outflow: Floats) -> _Links:

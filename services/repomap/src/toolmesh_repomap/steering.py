@@ -140,13 +140,19 @@ def _file_shares(relevance: Floats) -> Floats:
 def _definition_shares(corpus: Corpus, rows: Floats, relevance: Relevance) -> Floats:
     """Part what files have among their definitions, by the words of their names."""
     columns = corpus.columns
-    of_row = columns.definition_row
+    chosen = np.flatnonzero(rows)
+    counts = np.diff(columns.definition_first)[chosen]
+    definitions = ranges(columns.definition_first[chosen], counts)
+    of_row = columns.definition_row[definitions]
+    outer = columns.definition_parent[definitions]
+    outer = np.where(outer >= 0, columns.definition_first[of_row] + outer, -1)
     matches = relevance.definitions / max(relevance.definitions.max(), 1e-9)
-    inner = np.flatnonzero(columns.definition_parent >= 0)
-    parents = columns.definition_first[of_row[inner]] + columns.definition_parent[inner]
-    matches[inner] += _OUTER_SHARE * matches[parents]
+    matches = matches[definitions] + np.where(outer >= 0, _OUTER_SHARE * matches[outer], 0.0)
     # A long definition has more to do with anything than a short one.
-    lines = np.maximum(columns.definition_end_line - columns.definition_line + 1, 1)
+    lines = columns.definition_end_line[definitions] - columns.definition_line[definitions] + 1
+    lines = np.maximum(lines, 1)
     matches = matches * (1 + _LENGTH_FACTOR * np.log2(lines)) + _ANY_DEFINITION * np.log2(lines + 1)
     sums = np.bincount(of_row, matches, minlength=corpus.file_count)
-    return (rows / np.maximum(sums, 1e-9))[of_row] * matches
+    shares = np.zeros(len(columns.definition_row))
+    shares[definitions] = (rows / np.maximum(sums, 1e-9))[of_row] * matches
+    return shares
