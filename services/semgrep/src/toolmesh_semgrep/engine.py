@@ -6,6 +6,7 @@ are cut apart likewise, so that what one rule finds never depends on which other
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,9 @@ from toolmesh_semgrep.engine_output import (
     read_results,
     read_rule_problems,
 )
-from toolmesh_semgrep.engine_process import EngineLimits, EngineProcesses, Failure, RuleFile, Target
+from toolmesh_semgrep.engine_process import EngineLimits, EngineProcesses, Failure, Target
 from toolmesh_semgrep.errors import EngineFailed
+from toolmesh_semgrep.rule_text import write_out
 from toolmesh_semgrep.rules import Problem, Rule, rules_document
 
 _log = structlog.get_logger(__name__)
@@ -90,17 +92,17 @@ class Engine:
         """
         return await self._run_within(rules, targets, patience, self._batch_seconds)
 
-    async def check(self, text: str) -> tuple[Problem, ...]:
-        """Return what the engine finds wrong with a rule file, which is known to be good YAML.
+    async def check(self, rules: Sequence[Rule]) -> tuple[Problem, ...]:
+        """Return what the engine finds wrong with rules, by the places where they were read.
 
         Raises:
             EngineFailed: the engine cannot be started or took too long.
         """
-        file = RuleFile("rules.yaml", text.encode())
-        data = await self._processes.run(file, (), seconds=self._batch_seconds)
+        written = await asyncio.to_thread(write_out, rules_document(rules))
+        data = await self._processes.run(written.text.encode(), (), seconds=self._batch_seconds)
         problems = None
         if not isinstance(data, Failure):
-            problems = await asyncio.to_thread(read_rule_problems, data)
+            problems = await asyncio.to_thread(read_rule_problems, data, written)
         if problems is None:
             raise EngineFailed("the engine could not read the rules; send fewer or shorter ones")
         return problems
@@ -117,11 +119,11 @@ class Engine:
     async def _tried(
         self, rules: Sequence[Rule], targets: Sequence[Target], patience: Patience, seconds: float
     ) -> list[TargetResult]:
-        document = await asyncio.to_thread(rules_document, rules)
+        document = await asyncio.to_thread(json.dumps, rules_document(rules))
         left = patience.seconds
         if left <= 0:
             return [failed_on((), SCAN_TIME_UP) for _ in targets]
-        data = await self._processes.run(RuleFile("rules.json", document), targets, seconds=left)
+        data = await self._processes.run(document.encode(), targets, seconds=left)
         results = None
         if not isinstance(data, Failure):
             results = await asyncio.to_thread(read_results, data, len(targets))

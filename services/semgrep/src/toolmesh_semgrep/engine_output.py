@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from toolmesh_semgrep.rule_text import WrittenOut
 from toolmesh_semgrep.rules import Problem
 
 TIMED_OUT = "timed out"
@@ -121,7 +122,7 @@ _REASONS = {
     "AST builder error": "syntax that the engine does not know",
 }
 _FATAL = "Fatal error"
-_FATAL_PLACE = re.compile(r"rules\.yaml:(\d+):(\d+): ")
+_FATAL_PLACE = re.compile(r"rules\.json:(\d+):(\d+): ")
 
 
 def read_results(data: bytes, count: int) -> list[TargetResult] | None:
@@ -156,10 +157,12 @@ def read_results(data: bytes, count: int) -> list[TargetResult] | None:
     ]
 
 
-def read_rule_problems(data: bytes) -> tuple[Problem, ...] | None:
+def read_rule_problems(data: bytes, rules: WrittenOut) -> tuple[Problem, ...] | None:
     """Return what is wrong with the rules that were read, or None when there is no answer."""
     output = _decode(data)
-    return None if output is None else tuple(map(_problem, output.errors))
+    if output is None:
+        return None
+    return tuple(_problem(error, rules) for error in output.errors)
 
 
 def failed_on(rules: Collection[str], reason: str) -> TargetResult:
@@ -186,10 +189,12 @@ def _reason(error: _Error) -> str:
     return _REASONS.get(error.kind, error.kind.lower() or "failed")
 
 
-def _problem(error: _Error) -> Problem:
+def _problem(error: _Error, rules: WrittenOut) -> Problem:
     message = error.message.strip().partition("\n")[0]
-    if error.kind == _FATAL and (found := _FATAL_PLACE.search(message)):
-        return Problem("", message[found.end() :], int(found[1]), int(found[2]))
-    message = message.replace("Stdlib.Parsing.Parse_error", "it cannot be parsed")
     start = error.location.start if error.location else Place(0, 0, 0)
-    return Problem(error.rule_id, message, start.line, start.col)
+    line, column = start.line, start.col
+    if error.kind == _FATAL and (found := _FATAL_PLACE.search(message)):
+        message, line, column = message[found.end() :], int(found[1]), int(found[2]) + 1
+    message = message.replace("Stdlib.Parsing.Parse_error", "it cannot be parsed")
+    message = message.removeprefix("exn: ")
+    return Problem(error.rule_id, message, *rules.origin(line, column))

@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -28,6 +28,8 @@ _NICENESS = 10
 # How much longer than it may use the processor a process may take.
 _WAITING = 6
 _READ_BYTES = 2**16
+# Not YAML: the engine would take the escapes of JSON for those of YAML.
+_RULES = "rules.json"
 # A batch says some KB; a rule may quote what it matches in its message, as often as it likes.
 _MOST_OUTPUT_BYTES = 2**24
 
@@ -38,14 +40,6 @@ class Failure(Enum):
     TIME = "time"
     OUTPUT = "output"
     CRASH = "crash"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleFile:
-    """Rules as the engine reads them: as YAML, or as JSON, whose escapes are not all YAML's."""
-
-    name: Literal["rules.yaml", "rules.json"]
-    text: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +92,15 @@ class EngineProcesses:
 
     async def run(
         self,
-        rules: RuleFile,
+        rules: bytes,
         targets: Sequence[Target],
         *,
         seconds: float,
         most_seconds: float = math.inf,
     ) -> bytes | Failure:
         """Return what the engine writes about the targets, or why it wrote nothing.
+
+        The rules are a document of rules as JSON.
 
         It may use the processor for `seconds`, and take `most_seconds`.
 
@@ -114,9 +110,7 @@ class EngineProcesses:
         async with self._slots:
             try:
                 async with _laid_out(self._folder, rules, targets) as folder:
-                    return await self._output(
-                        folder, rules.name, seconds=seconds, most_seconds=most_seconds
-                    )
+                    return await self._output(folder, seconds=seconds, most_seconds=most_seconds)
             except OSError as error:
                 raise EngineFailed(
                     "the engine cannot be started, or there is no room for what it reads",
@@ -124,10 +118,10 @@ class EngineProcesses:
                 ) from error
 
     async def _output(
-        self, folder: Path, rules: str, *, seconds: float, most_seconds: float
+        self, folder: Path, *, seconds: float, most_seconds: float
     ) -> bytes | Failure:
         process = await asyncio.create_subprocess_exec(
-            self._binary, *self._flags(rules),
+            self._binary, *self._flags(),
             cwd=folder,
             env={"HOME": str(folder), "TMPDIR": str(folder), "SEMGREP_SEND_METRICS": "off"},
             stdin=asyncio.subprocess.DEVNULL,
@@ -148,13 +142,13 @@ class EngineProcesses:
                 # Not `wait`: before Python 3.11.5 it waits for what nobody reads any more, too.
                 await process.communicate()
 
-    def _flags(self, rules: str) -> list[str]:
+    def _flags(self) -> list[str]:
         limits = self._limits
         # Under the hard limit, so that it ends the rule and not the process.
         megabytes = limits.memory_bytes // 2**20 * 9 // 10
         return [
             "-json_nodots", "-fast", "-j", "1",
-            "-rules", rules, "-targets", "targets.json",
+            "-rules", _RULES, "-targets", "targets.json",
             "-timeout", str(limits.rule_seconds),
             "-timeout_threshold", str(limits.rule_timeouts),
             "-max_memory", str(megabytes),
@@ -187,9 +181,7 @@ async def _read(process: asyncio.subprocess.Process) -> bytes | Failure:
 
 
 @asynccontextmanager
-async def _laid_out(
-    parent: Path, rules: RuleFile, targets: Sequence[Target]
-) -> AsyncGenerator[Path]:
+async def _laid_out(parent: Path, rules: bytes, targets: Sequence[Target]) -> AsyncGenerator[Path]:
     """Give a folder with what a process reads, and remove it."""
     folder = Path(tempfile.mkdtemp(dir=parent))
     writing = asyncio.ensure_future(asyncio.to_thread(_lay_out, folder, rules, targets))
@@ -206,8 +198,8 @@ async def _remove(folder: Path, writing: asyncio.Future[None]) -> None:
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _lay_out(folder: Path, rules: RuleFile, targets: Sequence[Target]) -> None:
-    folder.joinpath(rules.name).write_bytes(rules.text)
+def _lay_out(folder: Path, rules: bytes, targets: Sequence[Target]) -> None:
+    folder.joinpath(_RULES).write_bytes(rules)
     listed: list[Any] = []
     for number, target in enumerate(targets):
         name = f"{number}{Path(target.path).suffix}"

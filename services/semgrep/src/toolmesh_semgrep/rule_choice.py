@@ -95,8 +95,7 @@ class RuleChooser:
             return Checked((), (Problem("", f"more than {_MOST_RULES} rules"),))
         if not rules:
             return Checked((), problems)
-        known = {problem.rule for problem in problems}
-        found = [each for each in await self._engine.check(text) if each.rule not in known]
+        found = await self._engine.check(rules)
         bad = {problem.rule for problem in found}
         good = () if "" in bad else tuple(rule for rule in rules if rule.id not in bad)
         return Checked(good, (*problems, *found))

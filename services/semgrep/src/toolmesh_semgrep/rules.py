@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any
 
 from toolmesh_semgrep.engine_languages import EngineLanguages
-from toolmesh_semgrep.rule_text import TextUnreadableError, read_rule_text
+from toolmesh_semgrep.rule_text import Place, PlacedMapping, TextUnreadableError, read_rule_text
 
 _SEVERITIES = {
     "INFO": "INFO", "LOW": "INFO", "INVENTORY": "INFO", "EXPERIMENT": "INFO",
@@ -84,37 +84,38 @@ def read_rules(
     Only the frame is looked at; whether the patterns can be read, the engine knows.
     """
     try:
-        read = read_rule_text(text)
+        document = read_rule_text(text)
     except TextUnreadableError as error:
         return (), (Problem("", str(error), error.line, error.column),)
-    document = read.document
     entries = document.get("rules") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not entries:
         return (), (Problem("", "the text needs `rules:` with a list of rules in it", 1, 1),)
     rules: dict[str, Rule] = {}
     problems: list[Problem] = []
-    for entry, line in zip(entries, read.lines, strict=True):
-        rule = _read_rule(entry, languages, pack, line)
+    for entry, place in zip(entries, entries.places, strict=True):
+        rule = _read_rule(entry, languages, pack=pack, place=place)
         if isinstance(rule, Problem):
             problems.append(rule)
         elif rule.id in rules:
-            problems.append(Problem(rule.id, f"a second rule with the id {rule.id!r}", line, 1))
+            problems.append(Problem(rule.id, f"a second rule with the id {rule.id!r}", *place))
         else:
             rules[rule.id] = rule
     return tuple(rules.values()), tuple(problems)
 
 
-def rules_document(rules: Sequence[Rule]) -> bytes:
-    """Return the rules as the engine reads them from a file."""
-    return json.dumps({"rules": [rule.raw for rule in rules]}).encode()
+def rules_document(rules: Sequence[Rule]) -> dict[str, Any]:
+    """Return the rules as a file of rules has them."""
+    return {"rules": [rule.raw for rule in rules]}
 
 
-def _read_rule(entry: Any, languages: EngineLanguages, pack: str, line: int) -> Rule | Problem:
-    if not isinstance(entry, dict) or not _ID.fullmatch(str(entry.get("id", ""))):
-        return Problem("", "a rule needs an `id` of letters, digits, `.`, `_` and `-`", line, 1)
-    entry = {**entry, "id": str(entry["id"])}
+def _read_rule(
+    entry: Any, languages: EngineLanguages, *, pack: str, place: Place
+) -> Rule | Problem:
+    if not isinstance(entry, PlacedMapping) or not _ID.fullmatch(str(entry.get("id", ""))):
+        return Problem("", "a rule needs an `id` of letters, digits, `.`, `_` and `-`", *place)
+    entry = entry.changed(id=str(entry["id"]))
     if wrong := _fault_of(entry, languages):
-        return Problem(entry["id"], wrong, line, 1)
+        return Problem(entry["id"], wrong, *place)
     names = {
         language.name
         for language in map(languages.find, map(str, entry["languages"]))
@@ -123,7 +124,7 @@ def _read_rule(entry: Any, languages: EngineLanguages, pack: str, line: int) -> 
     if "javascript" in names:  # as the engine's own command does
         names.add("typescript")
     message = entry["message"]
-    raw = {**entry, "languages": sorted(names)}
+    raw = entry.changed(languages=sorted(names))
     metadata = entry.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     return Rule(

@@ -30,6 +30,21 @@ rules:
     message: no print
     pattern: print(...)
 """
+_SHARED = """
+common: &common
+  languages: &languages [python]
+  severity: INFO
+  message: m
+rules:
+  - <<: *common
+    id: no-eval
+    pattern: eval($X)
+  - id: no-exec
+    languages: *languages
+    pattern: exec($X)
+    severity: ERROR
+    message: m
+"""
 _SHOP = {
     "shop/a.py": "x = 1\neval(x)\neval(x)\nprint(x)\n",
     "shop/b.py": "eval('1')  # nosemgrep\nprint(2)  # nosemgrep: no-eval\n",
@@ -105,6 +120,12 @@ async def test_a_pattern_finds_code_by_its_structure(scan: Scan) -> None:
     """A pattern needs no rule around it, and reads its language alone."""
     response = await scan(_SHOP, pattern="eval($X)", language="js")
     assert _places(response) == [("pattern", "web/c.js", 1)]
+
+
+async def test_rules_may_share_parts(scan: Scan) -> None:
+    """Anchors, aliases and merged mappings, which the engine does not know, are written out."""
+    response = await scan({"a.py": "eval(x)\nexec(y)\n"}, rules=_SHARED)
+    assert _places(response) == [("no-exec", "a.py", 2), ("no-eval", "a.py", 1)]
 
 
 async def test_selection_and_severities(scan: Scan, push_tree: Any) -> None:
@@ -202,6 +223,8 @@ _BAD_REQUESTS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"rules": _EVAL.replace("ERROR", "LOUD")}, "RULE_INVALID", "rules", "severity"),
     ({"rules": _EVAL.replace("no-print", "no-eval")}, "RULE_INVALID", "rules", "second rule"),
     ({"rules": "a: &a [x]\nrules: &b [*b]\n"}, "RULE_INVALID", "rules", "alias"),
+    ({"rules": _SHARED.replace("exec($X)", "exec((")}, "RULE_INVALID", "rules", "line 12"),
+    ({"rules": f"message: a\nmessage: b\n{_EVAL}"}, "RULE_INVALID", "rules", "line 2"),
     ({"pattern": "eval(("}, "SCAN_INVALID", "language", "language"),
     ({"pattern": "eval((", "language": "python"}, "RULE_INVALID", "pattern", "parsed"),
     ({"pattern": "x", "language": "klingon"}, "LANGUAGE_UNKNOWN", "language", "klingon"),

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from toolmesh_semgrep.engine_languages import EngineLanguages
-from toolmesh_semgrep.rule_text import TextUnreadableError, read_rule_text
+from toolmesh_semgrep.rule_text import TextUnreadableError, read_rule_text, write_out
 from toolmesh_semgrep.rules import read_rules
 
 _BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -26,6 +26,9 @@ _BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("? [a]\n: b", "a key is a text"),
         ("a: !!python/object:os.system x", "the tag"),
         ("a: b\n---\nc: d", "more than one document"),
+        ("a: b\nc: d\na: e", "the key 'a' is there twice"),
+        ("<<: [1]", "takes a mapping"),
+        (f"{_BOMB}x: {{<<: [*i]}}", "too large"),
         ("a: [", "not YAML"),
         ("a: \0", "not YAML"),
     ],
@@ -41,20 +44,49 @@ def test_hostile_texts_are_refused_at_once(text: str, said: str) -> None:
 def test_plain_words_mean_what_the_engine_takes_them_for() -> None:
     """Dates, `yes` and sums of sixties are texts; long numbers cost nothing."""
     text = "{a: yes, b: 2001-13-45, c: 1:30, d: true, e: 12, f: 1.5, g: '12', h: , i: .nan}"
-    assert read_rule_text(text).document == {
+    assert read_rule_text(text) == {
         "a": "yes", "b": "2001-13-45", "c": "1:30", "d": True, "e": 12, "f": 1.5, "g": "12",
         "h": None, "i": ".nan",
     }  # fmt: skip
     digits = "9" * 10_000
-    assert read_rule_text(f"a: {digits}").document == {"a": digits}
-    assert read_rule_text("a: " + "1:" * 200_000 + "1").document["a"].startswith("1:1")
+    assert read_rule_text(f"a: {digits}") == {"a": digits}
+    assert read_rule_text("a: " + "1:" * 200_000 + "1")["a"].startswith("1:1")
 
 
-def test_rules_are_found_by_line_also_as_aliases() -> None:
-    """Each item of `rules` has the line where it begins, however it is written."""
-    read = read_rule_text("x: &x {id: a}\nrules:\n  - *x\n  - id: b\n    rules: [c]\n  - d\n")
-    assert read.document["rules"] == [{"id": "a"}, {"id": "b", "rules": ["c"]}, "d"]
-    assert read.lines == (3, 4, 6)
+def test_aliases_and_merged_mappings_are_written_out() -> None:
+    """An alias is what it stands for, `<<` adds what the mapping lacks; `"<<"` is a key."""
+    text = """
+common: &common {languages: [python], severity: INFO, message: m}
+louder: &louder {severity: ERROR, metadata: {a: 1}}
+rules:
+  - <<: *common
+    id: a
+    severity: WARNING
+  - {<<: [*louder, *common], id: b}
+  - &c {"<<": 1}
+  - *c
+"""
+    a, b, c, again = read_rule_text(text)["rules"]
+    assert a == {"id": "a", "languages": ["python"], "severity": "WARNING", "message": "m"}
+    assert b["severity"] == "ERROR"
+    assert (b["message"], b["metadata"]) == ("m", {"a": 1})
+    assert c == again == {"<<": 1}
+
+
+def test_every_line_written_out_is_known_by_its_place_in_the_text() -> None:
+    """What the engine says of a line of JSON is told of the text, also through aliases."""
+    text = "x: &x\n  - one\n  - {k: [], l: [two]}\nrules:\n  - *x\n  - id: three\n"
+    document = read_rule_text(text)
+    written = write_out({"rules": document["rules"]})
+    lines = written.text.splitlines()
+    assert len(written.places) == len(lines)
+    places = {line.strip(","): written.places[number] for number, line in enumerate(lines)}
+    assert places['"one"'] == ((2, 5), (2, 5))
+    assert places['"k": []'] == ((3, 6), (3, 9))
+    assert places['"two"'] == ((3, 17), (3, 17))
+    assert places['"id": "three"'] == ((6, 5), (6, 9))
+    assert document["rules"].places == [(5, 5), (6, 5)]
+    assert written.origin(len(lines) + 1, 1) == (0, 0)
 
 
 @pytest.mark.parametrize(
