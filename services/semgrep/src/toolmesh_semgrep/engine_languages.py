@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Self
 
 
@@ -52,7 +52,7 @@ class EngineLanguages:
 
     def of_path(self, path: str) -> tuple[str, ...]:
         """Return the names of the languages that read a file of that path."""
-        name = PurePosixPath(path).name
+        name = path.rpartition("/")[2]
         found = list(self._by_extension.get(name, ()))  # Dockerfile
         start = name.find(".")
         while start >= 0:

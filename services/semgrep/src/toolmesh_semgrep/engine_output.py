@@ -54,13 +54,8 @@ class FileFault:
 
     @property
     def passing(self) -> bool:
-        """Whether another run may say something else."""
+        """Whether another run may say something else, and whoever cannot wait believes this one."""
         return self.reason in _PASSING
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether nothing was tried."""
-        return self.reason == SCAN_TIME_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +158,11 @@ def read_rule_problems(data: bytes, rules: WrittenOut) -> tuple[Problem, ...] | 
     if output is None:
         return None
     return tuple(_problem(error, rules) for error in output.errors)
+
+
+def may_pass(reason: str) -> bool:
+    """Tell whether another run may find more where this went wrong."""
+    return reason in _PASSING or reason == SCAN_TIME_UP
 
 
 def failed_on(rules: Collection[str], reason: str) -> TargetResult:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import math
 import os
+import posixpath
 import resource
 import shutil
 import signal
@@ -202,7 +203,7 @@ def _lay_out(folder: Path, rules: bytes, targets: Sequence[Target]) -> None:
     folder.joinpath(_RULES).write_bytes(rules)
     listed: list[Any] = []
     for number, target in enumerate(targets):
-        name = f"{number}{Path(target.path).suffix}"
+        name = f"{number}{posixpath.splitext(target.path)[1]}"
         folder.joinpath(name).write_bytes(target.content)
         path = {"fpath": name, "ppath": f"/{target.path}"}
         code = {"path": path, "analyzer": target.language, "products": ["sast"]}

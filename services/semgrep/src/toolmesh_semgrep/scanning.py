@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from toolmesh_semgrep.engine import Engine, Patience
 from toolmesh_semgrep.engine_languages import EngineLanguages
-from toolmesh_semgrep.engine_output import TargetResult
+from toolmesh_semgrep.engine_output import TargetResult, may_pass
 from toolmesh_semgrep.engine_process import Target
 from toolmesh_semgrep.errors import ScanInvalid
 from toolmesh_semgrep.recent_faults import RecentFaults
@@ -214,7 +214,7 @@ class Scanner:
         for (work, content), result in zip(batch, found, strict=True):
             kept = kept_result(result, content, digests)
             work.results.append(kept)
-            doubtful = [fault for fault in result.faults if fault.passing or fault.unfinished]
+            doubtful = [fault for fault in result.faults if may_pass(fault.reason)]
             passing = tuple(fault for fault in doubtful if fault.passing)
             for fault in kept_faults(passing, digests):
                 self._faults.add(work.unit.key, fault)

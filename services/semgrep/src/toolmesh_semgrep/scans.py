@@ -1,12 +1,16 @@
 """A scan from the request to the report: the service's one job, without gRPC."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 
+import msgspec
+
 from toolmesh_semgrep.engine import Patience
 from toolmesh_semgrep.errors import ScansBusy
+from toolmesh_semgrep.recent_reports import RecentReports
 from toolmesh_semgrep.reporting import Report, report
 from toolmesh_semgrep.rule_choice import Choice, RuleChooser
 from toolmesh_semgrep.rules import Rule, Severity
@@ -46,6 +50,7 @@ class Scans:
         self._chooser = chooser
         self._scanner = scanner
         self._free = most_at_once
+        self._recent = RecentReports()
 
     async def run(
         self, spec: ScanSpec, snapshot: Snapshot, baseline: Snapshot | None
@@ -62,6 +67,12 @@ class Scans:
             rules = await self._chooser.choose(spec.choice)
             if spec.severities:
                 rules = tuple(rule for rule in rules if rule.severity in spec.severities)
+            key = _key(spec, rules, snapshot, baseline)
+            known = self._recent.get(key)
+            if known is not None:
+                yield Progress(known.file_count, known.file_count)
+                yield Reported(known, rules)
+                return
             patience = Patience.of(self._seconds)
             found: Scanned | None = None
             async with aclosing(self._scan(spec, snapshot, rules, patience)) as steps:
@@ -70,15 +81,26 @@ class Scans:
                         yield step
                     else:
                         found = step
-            before = None
-            if baseline is not None:
-                async with aclosing(self._scan(spec, baseline, rules, patience)) as steps:
-                    async for step in steps:
-                        before = step if isinstance(step, Scanned) else before
+            before = await self._before(spec, baseline, rules, patience)
             assert found is not None  # noqa: S101 - a scan ends with what it found
             by_digest = {rule.digest: rule for rule in rules}
             made = await asyncio.to_thread(report, found, by_digest, baseline=before)
+            self._recent.keep(key, made)
             yield Reported(made, rules)
+
+    async def _before(
+        self,
+        spec: ScanSpec,
+        baseline: Snapshot | None,
+        rules: tuple[Rule, ...],
+        patience: Patience,
+    ) -> Scanned | None:
+        found = None
+        if baseline is not None:
+            async with aclosing(self._scan(spec, baseline, rules, patience)) as steps:
+                async for step in steps:
+                    found = step if isinstance(step, Scanned) else None
+        return found
 
     async def _scan(
         self, spec: ScanSpec, snapshot: Snapshot, rules: tuple[Rule, ...], patience: Patience
@@ -101,6 +123,16 @@ class Scans:
             yield
         finally:
             self._free += 1
+
+
+def _key(
+    spec: ScanSpec, rules: Sequence[Rule], snapshot: Snapshot, baseline: Snapshot | None
+) -> bytes:
+    """Return what tells this scan from every other."""
+    digests = [rule.digest for rule in rules]
+    trees = (snapshot.digest, "" if baseline is None else baseline.digest)
+    said = (trees, list(spec.include), list(spec.exclude), digests)
+    return hashlib.sha256(msgspec.msgpack.encode(said)).digest()
 
 
 async def _ignored_by(snapshot: Snapshot) -> str:

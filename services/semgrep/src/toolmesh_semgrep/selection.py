@@ -1,5 +1,6 @@
 """Which files of a snapshot a scan reads."""
 
+import contextlib
 from collections.abc import Sequence
 
 from toolmesh_semgrep.errors import ScanInvalid
@@ -29,11 +30,13 @@ class Selection:
             raise ScanInvalid.at(error.field, str(error)) from error
         # A line that cannot be used, in a file that happens to be there, is no error of the caller.
         lines = [line for line in ignored.splitlines() if not line.startswith(":include")]
-        try:
-            self._ignored = compile_globs(lines)
-        except ValueError:
-            self._ignored = compile_globs([])
+        self._ignored = None
+        if any(lines):
+            with contextlib.suppress(ValueError):
+                self._ignored = compile_globs(lines)
 
     def has(self, path: str) -> bool:
         """Tell whether the file at the path is scanned."""
-        return self._paths.has(path) and not self._ignored.match_file(path)
+        if self._ignored is not None and self._ignored.match_file(path):
+            return False
+        return self._paths.has(path)

@@ -1,10 +1,10 @@
 """What a scan has to look at: contents, each in a language and with the rules for it."""
 
 import hashlib
+import posixpath
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Protocol
 
 from toolmesh_semgrep.engine_languages import EngineLanguages
@@ -96,6 +96,6 @@ def units_of(
 
 def _key(file: SnapshotFile, language: str, path: str) -> bytes:
     # The ending too: by it the engine tells TSX from TypeScript.
-    suffix = PurePosixPath(file.path).suffix
+    _, suffix = posixpath.splitext(file.path)
     parts = (file.digest, language.encode(), suffix.encode(), path.encode())
     return hashlib.sha256(b"\0".join(parts)).digest()[:20]
