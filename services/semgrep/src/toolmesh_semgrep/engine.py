@@ -123,7 +123,9 @@ class Engine:
         left = patience.seconds
         if left <= 0:
             return [failed_on((), SCAN_TIME_UP) for _ in targets]
-        data = await self._processes.run(document.encode(), targets, seconds=left)
+        data = await self._processes.run(
+            document.encode(), targets, seconds=seconds, most_seconds=left
+        )
         results = None
         if not isinstance(data, Failure):
             results = await asyncio.to_thread(read_results, data, len(targets))
