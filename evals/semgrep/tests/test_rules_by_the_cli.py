@@ -15,7 +15,7 @@ _FLAGS = ("--metrics", "off", "--disable-version-check")
 
 @pytest.mark.slow
 async def test_the_commands_own_test_mode_passes_every_rule() -> None:
-    """`semgrep scan --test` finds in every rule's test file what is announced there."""
+    """`semgrep scan --test` finds what is announced in every rule's test file, and mends it."""
     environment = PeerEnvironment("semgrep", _LOCK)
     await environment.install()
     programs = environment.folder / "bin"
@@ -26,3 +26,5 @@ async def test_the_commands_own_test_mode_passes_every_rule() -> None:
     )  # fmt: skip
     rule_count = sum(file.read_text().count("\n  - id: ") for file in _RULES.rglob("*.yaml"))
     assert f"{rule_count}/{rule_count}: ✓ All tests passed" in said
+    fixed_count = len(list(_RULES.rglob("*.fixed.*")))
+    assert f"{fixed_count}/{fixed_count}: ✓ All fix tests passed" in said

@@ -118,13 +118,17 @@ class Office {
         String sessionId = Long.toHexString(secure.nextLong());
     }
 
-    void transport(HttpsURLConnection connection) throws Exception {
+    void transport(HttpsURLConnection connection, SSLSocket socket) throws Exception {
         // ruleid: java-tls-not-verified
         connection.setHostnameVerifier((host, session) -> true);
         // ok: java-tls-not-verified
         connection.setHostnameVerifier((host, session) -> host.equals("db.example.com"));
         // ruleid: java-old-tls
         SSLContext.getInstance("TLSv1");
+        // ruleid: java-old-tls-allowed
+        socket.setEnabledProtocols(new String[] {"TLSv1.1", "TLSv1.2"});
+        // ok: java-old-tls-allowed
+        socket.setEnabledProtocols(new String[] {"TLSv1.2", "TLSv1.3"});
         // ok: java-old-tls
         SSLContext.getInstance("TLSv1.3");
         KeyPairGenerator generator = KeyPairGenerator.getInstance("RSA");

@@ -23,15 +23,24 @@ class Front {
 
     void keep(HttpServletResponse response, String value) {
         Cookie cookie = new Cookie("session", value);
+        // ruleid: java-bare-cookie
+        response.addCookie(cookie);
+    }
+
+    void keepForScripts(HttpServletResponse response, String value) {
+        Cookie cookie = new Cookie("session", value);
+        cookie.setSecure(true);
         // ruleid: java-insecure-cookie
+        cookie.setHttpOnly(false);
         response.addCookie(cookie);
     }
 
     void keepCarefully(HttpServletResponse response, String value) {
         Cookie cookie = new Cookie("session", value);
         cookie.setSecure(true);
-        cookie.setHttpOnly(true);
         // ok: java-insecure-cookie
+        cookie.setHttpOnly(true);
+        // ok: java-bare-cookie
         response.addCookie(cookie);
     }
 

@@ -39,12 +39,18 @@ function tokens() {
 
 // ruleid: javascript-tls-not-verified
 const agent = new https.Agent({ rejectUnauthorized: false })
-// ruleid: javascript-tls-not-verified
+// ruleid: javascript-tls-off-for-all
 process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+// ok: javascript-tls-off-for-all
+process.env.NODE_EXTRA_CA_CERTS = 'ca.pem'
 // ok: javascript-tls-not-verified
 const other = new https.Agent({ ca: fs.readFileSync('ca.pem') })
 // ruleid: javascript-old-tls
 const server = tls.createServer({ key, cert, minVersion: 'TLSv1' })
+// ruleid: javascript-old-tls-method
+const older = tls.createServer({ key, cert, secureProtocol: 'TLSv1_method' })
+// ok: javascript-old-tls-method
+const some = tls.createServer({ key, cert, secureProtocol: 'TLS_method' })
 // ok: javascript-old-tls
 const modern = tls.createServer({ key, cert, minVersion: 'TLSv1.3' })
 

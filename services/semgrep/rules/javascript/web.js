@@ -35,11 +35,11 @@ window.parent.postMessage({ done: true }, 'https://app.example.com')
 app.get('/', (req, res) => {
   // ruleid: javascript-insecure-cookie
   res.cookie('session', issue(req), { secure: false, httpOnly: true })
-  // ruleid: javascript-insecure-cookie
+  // ruleid: javascript-bare-cookie
   res.cookie('authToken', issue(req))
-  // ok: javascript-insecure-cookie
+  // ok: javascript-insecure-cookie, javascript-bare-cookie
   res.cookie('session', issue(req), { secure: true, httpOnly: true, sameSite: 'lax' })
-  // ok: javascript-insecure-cookie
+  // ok: javascript-bare-cookie
   res.cookie('colour', 'red')
   // ruleid: javascript-cors-any-origin
   res.setHeader('Access-Control-Allow-Origin', req.headers.origin)

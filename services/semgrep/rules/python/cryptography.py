@@ -87,7 +87,7 @@ def tokens():
     return reset_token, token_count, session_id
 
 
-def calls(url, context):
+def calls(url, context, session):
     # ruleid: python-tls-not-verified
     requests.get(url, timeout=5, verify=False)
     # ruleid: python-tls-not-verified
@@ -95,21 +95,29 @@ def calls(url, context):
     # ruleid: python-tls-not-verified
     context.check_hostname = False
     # ruleid: python-tls-not-verified
+    session.verify = False
+    # ruleid: python-tls-cert-none
     context.verify_mode = ssl.CERT_NONE
+    # ruleid: python-tls-unverified-context
+    urlopen(url, timeout=5, context=ssl._create_unverified_context())
     # ok: python-tls-not-verified
     requests.get(url, timeout=5, verify="ca.pem")
     # ok: python-tls-not-verified
+    session.verify = True
+    # ok: python-tls-cert-none
     context.verify_mode = ssl.CERT_REQUIRED
+    # ok: python-tls-unverified-context
+    urlopen(url, timeout=5, context=ssl.create_default_context())
 
 
 def versions(context):
-    # ruleid: python-old-tls
+    # ruleid: python-old-tls-protocol
     first = ssl.SSLContext(ssl.PROTOCOL_TLSv1)
     # ruleid: python-old-tls
     context.minimum_version = ssl.TLSVersion.TLSv1
     # ok: python-old-tls
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # ok: python-old-tls
+    # ok: python-old-tls-protocol
     return first, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

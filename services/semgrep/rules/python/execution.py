@@ -97,7 +97,11 @@ def settings(text):
 def document(path, parser):
     # ruleid: python-xml-entities
     first = etree.XMLParser(resolve_entities=True)
+    # ruleid: python-xml-network
+    second = etree.XMLParser(no_network=False)
+    # ok: python-xml-network
+    third = etree.XMLParser(no_network=True)
     # ruleid: python-xml-entities
     parser.setFeature(xml.sax.handler.feature_external_ges, True)
     # ok: python-xml-entities
-    return first, etree.parse(path, etree.XMLParser(resolve_entities=False, no_network=True))
+    return first, second, third, etree.parse(path, etree.XMLParser(resolve_entities=False, no_network=True))

@@ -76,13 +76,15 @@ flask_cors.CORS(app, origins="*")
 
 
 def keep(response, token):
-    # ruleid: python-insecure-cookie
+    # ruleid: python-bare-cookie
     response.set_cookie("session", token)
     # ruleid: python-insecure-cookie
     response.set_cookie("colour", "red", httponly=False)
-    # ok: python-insecure-cookie
+    # ruleid: python-insecure-cookie
+    response.set_cookie("session", token, secure=False)
+    # ok: python-insecure-cookie, python-bare-cookie
     response.set_cookie("session", token, secure=True, httponly=True, samesite="Lax")
-    # ok: python-insecure-cookie
+    # ok: python-bare-cookie
     response.set_cookie("colour", "red")
 
 

@@ -42,7 +42,8 @@ def _rules_of(path: Path, languages: EngineLanguages) -> tuple[Rule, ...]:
 
 
 def _tests_of(path: Path) -> list[Path]:
-    return sorted(each for each in path.parent.glob(f"{path.stem}.*") if each != path)
+    beside = path.parent.glob(f"{path.stem}.*")
+    return sorted(each for each in beside if each != path and ".fixed." not in each.name)
 
 
 def _annotated(path: Path) -> dict[str, _Places]:
@@ -114,12 +115,31 @@ def test_every_rule_has_a_positive_and_a_negative(path: Path, languages: EngineL
 
 
 @pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_every_fix_is_tried(path: Path, languages: EngineLanguages) -> None:
+    """Each place in a test file that a rule can mend is mended in the file beside it."""
+    fixing = {rule.id for rule in _rules_of(path, languages) if rule.fixable}
+    for test in _tests_of(path):
+        lines = test.read_text("utf-8").splitlines()
+        fixed = test.with_name(f"{path.stem}.fixed{test.suffix}")
+        mended = fixed.read_text("utf-8").splitlines() if fixed.exists() else lines
+        changed = {
+            number
+            for number, pair in enumerate(zip(lines, mended, strict=True), 1)
+            if pair[0] != pair[1]
+        }
+        found = _annotated(test)["ruleid"]
+        assert changed == {line for _, rule, line in found if rule in fixing}
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
 def test_every_rule_says_what_to_know(path: Path, languages: EngineLanguages) -> None:
     """A rule has a good id, a message that helps, weakness numbers, references and confidence."""
     for rule in _rules_of(path, languages):
         assert rule.id.startswith(_PREFIXES.get(rule.pack, f"{rule.pack}-")), rule.id
         assert len(rule.message.split()) >= _LEAST_WORDS, rule.id
         assert rule.message.endswith("."), rule.id
+        # The engine would put in there what a regular expression's group found.
+        assert not re.search(r"\$[0-9]", rule.message), rule.id
         assert rule.cwe, rule.id
         assert all(_CWE.fullmatch(cwe) for cwe in rule.cwe), rule.id
         assert rule.owasp, rule.id
