@@ -11,12 +11,13 @@ from toolmesh.repomap.v1 import (
     symbol_service_pb2_grpc,
 )
 from toolmesh_outlines.outline import Definition
-from toolmesh_repomap.answer_budget import CountTokens, fit_page
+from toolmesh_repomap.answer_budget import fit_page
 from toolmesh_repomap.definition_search import NameQuestion, kinds_named
 from toolmesh_repomap.file_filter import FileFilter
 from toolmesh_repomap.page_tokens import PageToken, question_name, read_page_token
 from toolmesh_repomap.reference_reading import FoundReference, Position
 from toolmesh_repomap.symbol_finder import FoundDefinition, SymbolFinder
+from toolmesh_serving.answer_budget import CountTokens
 from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
 _DEFAULT_TOKENS = 4096

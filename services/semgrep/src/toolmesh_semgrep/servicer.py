@@ -1,11 +1,12 @@
 """The semgrep service's RPCs: protos to domain and back."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
+from itertools import chain
 from typing import Any, TypeVar
 
-from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from toolmesh.semgrep.v1 import finding_pb2, rule_pb2, semgrep_service_pb2, semgrep_service_pb2_grpc
@@ -20,6 +21,7 @@ from toolmesh_semgrep.rules import Problem, Rule, Severity
 from toolmesh_semgrep.sarif import sarif_document
 from toolmesh_semgrep.scanning import Progress
 from toolmesh_semgrep.scans import Reported, Scans, ScanSpec
+from toolmesh_serving.answer_budget import fit_items, gateway_json
 from toolmesh_workspaces.snapshot import Snapshot
 from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
@@ -28,8 +30,8 @@ _Item = TypeVar("_Item")
 _DEFAULT_TOKENS = 4096
 _DEFAULT_RULES = 50
 _DEFAULT_LANGUAGES = 100
-# What the names of an answer's lists take at most.
-_FRAME_TOKENS = 20
+# No finding has fewer tokens.
+_LEAST_FINDING_TOKENS = 50
 _MOST_PROBLEMS = 100
 # Under the largest message that a caller takes.
 _MOST_SARIF_BYTES = 15 * 2**20
@@ -136,20 +138,20 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
     ) -> semgrep_service_pb2.ValidateRuleResponse:
         """See the proto."""
         checked = await self._chooser.check(request.rules)
+        response = semgrep_service_pb2.ValidateRuleResponse(valid=not checked.problems)
+        problems = list(map(_problem, checked.problems))
+        ids = [rule.id for rule in checked.rules]
+
+        def show(count: int) -> None:
+            del response.problems[:], response.rule_ids[:]
+            response.problems.extend(problems[:count])
+            response.rule_ids.extend(ids[: max(0, count - len(problems))])
+            response.truncated = count < len(problems) + len(ids)
+
+        items = chain(map(gateway_json, problems), map(json.dumps, ids))
+        sizes = (self._count_tokens(item) + 1 for item in items)
         most = request.max_tokens or _DEFAULT_TOKENS
-        response = semgrep_service_pb2.ValidateRuleResponse(
-            valid=not checked.problems, truncated=True
-        )
-        frame = self._count_tokens(_json(response)) + _FRAME_TOKENS
-        if frame > most:
-            raise ScanInvalid.at("max_tokens", f"the answer needs at least {frame} tokens")
-        left = self._add(response.problems, map(_problem, checked.problems), most - frame)
-        for rule in checked.rules:
-            left -= self._count_tokens(f'"{rule.id}", ')
-            if left < 0:
-                break
-            response.rule_ids.append(rule.id)
-        response.truncated = left < 0
+        await asyncio.to_thread(self._fit, response, sizes, show=show, most=most)
         return response
 
     async def ListLanguages(
@@ -190,52 +192,43 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         """Return the findings from the token's offset on that fit into the request's tokens."""
         report = reported.report
         most = request.max_tokens or _DEFAULT_TOKENS
-        summary = _summary(report, len(reported.rules))
+        response = semgrep_service_pb2.ScanResponse(summary=_summary(report, len(reported.rules)))
         problems = map(_scan_problem, report.problems[:_MOST_PROBLEMS])
-        self._add(summary.problems, problems, int(most * _PROBLEMS_SHARE))
+        self._add(response.summary.problems, problems, int(most * _PROBLEMS_SHARE))
         rest = report.findings[token.offset :]
-        count = self._fitting(rest, most - self._count_tokens(_json(summary)))
-        contents = await _mended_files(snapshot, rest[:count]) if request.with_patch else {}
-        while True:
-            response = semgrep_service_pb2.ScanResponse(
-                summary=summary,
-                findings=map(_finding, rest[:count]),
-                patch=make_patch(rest[:count], contents),
-            )
-            if count < len(rest):
-                response.truncated = True
-                response.next_page_token = PageToken(
-                    token.offset + count, report.snapshot, token.scan
-                ).encode()
-            response.token_count = self._count_tokens(_json(response))
-            if response.token_count <= most and (count or not rest):
-                return response
-            if count <= 1:
-                raise ScanInvalid.at(
-                    "max_tokens",
-                    f"{most} tokens are too few for the summary and one finding; try {2 * most}",
-                )
-            count -= max(1, count // 8)
+        contents: dict[str, bytes] = {}
+        if request.with_patch:
+            contents = await _mended_files(snapshot, rest[: most // _LEAST_FINDING_TOKENS])
 
-    def _fitting(self, findings: Sequence[Finding], left: int) -> int:
-        """Count how many findings fit into the tokens that are left, at least one."""
-        for count, finding in enumerate(findings):
-            left -= self._count_tokens(_json(_finding(finding)))
-            if left < 0:
-                return max(count, 1)
-        return len(findings)
+        def show(count: int) -> None:
+            del response.findings[:]
+            response.findings.extend(map(_finding, rest[:count]))
+            response.patch = make_patch(rest[:count], contents)
+            response.truncated = count < len(rest)
+            following = PageToken(token.offset + count, report.snapshot, token.scan)
+            response.next_page_token = following.encode() if response.truncated else ""
 
-    def _add(self, messages: Any, new: Iterable[Message], left: int) -> int:
-        """Append messages while they fit into the tokens that are left.
+        sizes = (self._count_tokens(gateway_json(_finding(finding))) + 1 for finding in rest)
+        await asyncio.to_thread(self._fit, response, sizes, show=show, most=most)
+        return response
 
-        It returns what is left then, less than 0 when not all fitted.
-        """
+    def _fit(
+        self, response: Any, sizes: Iterable[int], *, show: Callable[[int], None], most: int
+    ) -> None:
+        fits = fit_items(
+            response, sizes, show=show, max_tokens=most, count_tokens=self._count_tokens
+        )
+        if not fits:
+            needed = response.token_count
+            raise ScanInvalid.at("max_tokens", f"too few for this answer; give at least {needed}")
+
+    def _add(self, messages: Any, new: Iterable[Message], left: int) -> None:
+        """Append messages while they fit into the tokens that are left."""
         for message in new:
-            left -= self._count_tokens(_json(message)) + 1
+            left -= self._count_tokens(gateway_json(message)) + 1
             if left < 0:
                 break
             messages.append(message)
-        return left
 
 
 async def _mended_files(snapshot: Snapshot, findings: Sequence[Finding]) -> dict[str, bytes]:
@@ -247,10 +240,6 @@ async def _mended_files(snapshot: Snapshot, findings: Sequence[Finding]) -> dict
         async for digest, content in snapshot.read_many(dict.fromkeys(digests.values()))
     }
     return {path: contents[digest] for path, digest in digests.items()}
-
-
-def _json(message: Message) -> str:
-    return json_format.MessageToJson(message, indent=None)
 
 
 def _name_of(request: semgrep_service_pb2.ScanRequest) -> str:

@@ -6,10 +6,10 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import json_format
 
 from toolmesh.semgrep.v1 import finding_pb2, semgrep_service_pb2_grpc
 from toolmesh.semgrep.v1 import semgrep_service_pb2 as pb
+from toolmesh_serving.answer_budget import gateway_json
 from toolmesh_serving.tokens import count_tokens
 
 TokenOf = Callable[..., Awaitable[str]]
@@ -154,8 +154,7 @@ async def test_pages_hold_every_finding_once(scan: Scan, push_tree: Any) -> None
     assert len(pages) > 2
     assert len(places) == len(set(places)) == 40
     for page in pages:
-        text = json_format.MessageToJson(page, indent=None)
-        assert count_tokens(text) <= 900
+        assert page.token_count == count_tokens(gateway_json(page)) <= 900
         assert page.truncated == bool(page.next_page_token)
 
 
@@ -232,7 +231,7 @@ _BAD_REQUESTS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"packs": ["python", "nope"]}, "PACK_UNKNOWN", "packs[1]", "nope"),
     ({"rules": _EVAL, "include": [""]}, "SCAN_INVALID", "include[0]", "glob"),
     ({"rules": _EVAL, "exclude": ["ok", "!x"]}, "SCAN_INVALID", "exclude[1]", "glob"),
-    ({"rules": _EVAL, "max_tokens": 1}, "SCAN_INVALID", "max_tokens", "try"),
+    ({"rules": _EVAL, "max_tokens": 1}, "SCAN_INVALID", "max_tokens", "at least"),
     ({"rules": _EVAL, "page_token": "x"}, "PAGE_TOKEN_INVALID", "page_token", "next_page_token"),
 ]
 

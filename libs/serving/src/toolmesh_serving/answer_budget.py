@@ -1,0 +1,98 @@
+"""Fits answers into token budgets: the whole answer as compact JSON, as the gateway sends it."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+
+CountTokens = Callable[[str], int]
+
+
+def fit_items(
+    answer: Any,
+    sizes: Iterable[int],
+    *,
+    show: Callable[[int], None],
+    max_tokens: int,
+    count_tokens: CountTokens,
+) -> bool:
+    """Put as many items into an answer as its budget takes, and set its `token_count`.
+
+    `show(n)` puts the first n items into the answer, and all that follows from it. `sizes` are the
+    items' tokens, which may be a little wrong; they are asked for one by one while they may fit.
+
+    Returns:
+        False when not even one item fits, or, where there is none, the answer without any: then
+        the `token_count` says what would be enough.
+    """
+    show(0)
+    settle_token_count(answer, count_tokens)
+    sums, has_all = _sums(sizes, max_tokens)
+    for count in _counts(sums, max_tokens - answer.token_count, has_all=has_all):
+        show(count)
+        settle_token_count(answer, count_tokens)
+        if answer.token_count <= max_tokens:
+            return True
+    return False
+
+
+def settle_token_count(answer: Any, count_tokens: CountTokens) -> None:
+    """Set `token_count` to how many tokens the answer has, those of that number included."""
+    answer.token_count = 0
+    while (count := count_tokens(gateway_json(answer))) > answer.token_count:
+        answer.token_count = count
+
+
+def gateway_json(message: Message) -> str:
+    """Return a message as the gateway's transcoder writes it.
+
+    The message has no maps, bytes, 64-bit numbers or well-known types.
+    """
+    text = json.dumps(_fields(message), ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _sums(sizes: Iterable[int], most: int) -> tuple[list[int], bool]:
+    """Return how many tokens the first n items have, and whether these are all items."""
+    sums: list[int] = []
+    total = 0
+    for size in sizes:
+        total += size
+        if total > most:
+            # One more, for there is at least one that is tried.
+            return (sums or [total]), False
+        sums.append(total)
+    return sums, True
+
+
+def _counts(sums: Sequence[int], left: int, *, has_all: bool) -> Iterator[int]:
+    """Yield how many items to try; the first n have `sums[n - 1]` tokens, or a few less."""
+    if has_all:
+        # All of them need no token of a next page.
+        yield len(sums)
+    count = bisect_right(sums, left)
+    while count > 1:
+        yield count
+        count -= max(1, count // 16)
+    if sums:
+        yield 1
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """Return all fields in their order; `json_format` has those that are not set at the end."""
+    return {
+        field.json_name: _value(field, getattr(message, field.name))
+        for field in message.DESCRIPTOR.fields
+        if field.message_type is None or field.is_repeated or message.HasField(field.name)
+    }
+
+
+def _value(field: Any, value: Any) -> Any:
+    if field.message_type is not None:
+        return list(map(_fields, value)) if field.is_repeated else _fields(value)
+    if field.enum_type is not None:
+        names = field.enum_type.values_by_number
+        return [names[each].name for each in value] if field.is_repeated else names[value].name
+    return list(value) if field.is_repeated else value
