@@ -15,6 +15,7 @@ import numpy as np
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
 from toolmesh_codesearch.meanings import DIMENSIONS, quantised
+from toolmesh_codesearch.unit_texts import cleaned
 from toolmesh_serving.memory import bound_free_memory
 
 _NICE = 15
@@ -24,6 +25,7 @@ _BATCH_TEXTS = 16
 
 def embed_batch(model: EmbeddingModel, texts: list[str]) -> bytes:
     """Return the embeddings of texts; those of like length are embedded together."""
+    texts = [cleaned(text) for text in texts]
     order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     rows = np.empty((len(texts), DIMENSIONS), dtype=np.int8)
     for start in range(0, len(order), _BATCH_TEXTS):

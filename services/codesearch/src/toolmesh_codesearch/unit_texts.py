@@ -1,12 +1,15 @@
-"""Chooses what of a unit is embedded: what stands for its meaning."""
+"""Chooses what of a unit is embedded: what stands for its meaning.
+
+It is chosen when a file is read, and cleaned when it is embedded, which is not waited for.
+"""
 
 import re
 from collections.abc import Sequence
 
 from toolmesh_codesearch.units import FILE_KIND, SECTION_KIND, Unit
 
-TEXT_VERSION = 3
-"""Counted up whenever the same unit gets another text."""
+TEXT_VERSION = 4
+"""Counted up whenever the same unit gets another text, or a text another embedding."""
 
 _MOST_CHARACTERS = 480
 _MOST_COMMENT_CHARACTERS = 300
@@ -16,21 +19,33 @@ _JOINTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+|(?<=\w
 
 
 def unit_text(unit: Unit, lines: Sequence[bytes], *, alone: bool) -> str:
-    """Return the text that is embedded of a unit; empty when it has none.
+    """Return the text of a unit for `cleaned`; empty when it has none.
 
     `alone` tells that the file has no other unit.
     """
+    return _chosen(unit, lines, alone=alone).strip()[: 2 * _MOST_CHARACTERS]
+
+
+def cleaned(text: str) -> str:
+    """Return what is embedded: with identifiers split, which the model's vocabulary lacks."""
+    plain = _MARKS.sub(" ", text)
+    return " ".join(_JOINTS.sub(" ", plain).split())[:_MOST_CHARACTERS]
+
+
+def _chosen(unit: Unit, lines: Sequence[bytes], *, alone: bool) -> str:
     if unit.kind == FILE_KIND:
         # What is in no symbol is of use when the file has none, or says at its top what it is for.
-        return _clean(_body(lines, 1, unit.end_line if alone else 20))
+        return _body(lines, 1, unit.end_line if alone else 20)
     if unit.kind == SECTION_KIND:
         title = f"{unit.scope} > {unit.name}" if unit.scope else unit.name
-        return _clean(f"{title}: {_body(lines, unit.line + 1, unit.end_line)}")
+        return f"{title}: {_body(lines, unit.line + 1, unit.end_line)}"
     # Of a long comment the beginning says what it is about, and the code must have its place.
-    comment = _MARKS.sub(" ", _body(lines, unit.first_line, unit.line - 1)).strip()
-    comment = comment[:_MOST_COMMENT_CHARACTERS]
+    comment = ""
+    if unit.first_line < unit.line:
+        comment = _MARKS.sub(" ", _body(lines, unit.first_line, unit.line - 1)).strip()
+        comment = comment[:_MOST_COMMENT_CHARACTERS]
     body = _body(lines, unit.line, unit.end_line)
-    return _clean(f"{unit.qualified}: {comment} {body}")
+    return f"{unit.qualified}: {comment} {body}"
 
 
 def _body(lines: Sequence[bytes], first: int, last: int) -> str:
@@ -43,9 +58,3 @@ def _body(lines: Sequence[bytes], first: int, last: int) -> str:
         if size > _MOST_BODY_BYTES:
             break
     return b"\n".join(taken)[:_MOST_BODY_BYTES].decode("utf-8", "replace")
-
-
-def _clean(text: str) -> str:
-    """Return text with identifiers split, which the model's vocabulary has no words for."""
-    plain = _MARKS.sub(" ", text[: 2 * _MOST_CHARACTERS])
-    return " ".join(_JOINTS.sub(" ", plain).split())[:_MOST_CHARACTERS]
