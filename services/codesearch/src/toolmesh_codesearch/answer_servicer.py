@@ -1,5 +1,7 @@
 """Turns what a search found into an answer that keeps to its tokens."""
 
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -19,6 +21,7 @@ Answer = TypeVar(
 
 _MOST_LINES_NAMED = 10
 _CHARACTERS_A_TOKEN = 3.0
+_DIGITS_A_TOKEN = 3
 # What a hit costs to have code at all: the names of its fields, its line.
 _CODE_FIELDS = 16
 _ROUNDS = 6
@@ -89,12 +92,11 @@ class AnswerWriter:
     def _counted(self, answer: Answer, most: int) -> Answer:
         """Set how many tokens an answer has, the digits that say so included."""
         answer.token_count = most
-        while (count := self._count_tokens(_json(answer))) != answer.token_count:
-            # Each round changes but the digits; three of them are one token.
-            smaller = count < answer.token_count
-            answer.token_count = count
-            if not smaller:
-                break
+        others = self._count_tokens(_json(answer)) - _digit_tokens(most)
+        # Digits are tokens of their own, so that how many they are need not be counted again.
+        answer.token_count = next(
+            count for count in itertools.count(others + 1) if count == others + _digit_tokens(count)
+        )
         return answer
 
 
@@ -155,6 +157,11 @@ def _lines_within(code: HitCode, tokens: int) -> int:
         if left < 0:
             return count
     return len(code.lines)
+
+
+def _digit_tokens(number: int) -> int:
+    """Count the tokens of a number; three digits are one."""
+    return math.ceil(len(str(number)) / _DIGITS_A_TOKEN)
 
 
 def _json(message: Message) -> str:

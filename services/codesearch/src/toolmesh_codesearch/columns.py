@@ -32,7 +32,7 @@ class Postings:
     Attributes:
         terms: each term that there is, sorted.
         starts: where in the columns below each term begins, and the end.
-        owners: the things that have the term.
+        owners: the things that have the term, sorted.
         counts: how often, in steps.
     """
 
@@ -43,10 +43,17 @@ class Postings:
 
     def of(self, term: int) -> slice:
         """Return where in the columns a term is; empty when it is nowhere."""
-        at = int(np.searchsorted(self.terms, term))
+        # A number of another type would have the whole column converted.
+        at = int(np.searchsorted(self.terms, np.uint32(term)))
         if at == len(self.terms) or int(self.terms[at]) != term:
             return slice(0, 0)
         return slice(int(self.starts[at]), int(self.starts[at + 1]))
+
+    def has(self, term: int, owner: int) -> bool:
+        """Return whether something has a term."""
+        owners = self.owners[self.of(term)]
+        at = int(np.searchsorted(owners, np.int32(owner)))
+        return at < len(owners) and int(owners[at]) == owner
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ class Meanings:
     def __init__(self, ids: NDArray[np.uint64]) -> None:
         self._rows = np.zeros((len(ids), DIMENSIONS), dtype=np.int8)
         self._scales = np.zeros(len(ids), dtype=np.float32)
-        self._signs = np.zeros((len(ids), _SIGN_WORDS), dtype=np.uint64)
+        self._signs = np.zeros((_SIGN_WORDS, len(ids)), dtype=np.uint64)
         self._ids = ids
         self._order = np.argsort(ids, kind="stable")
         self._sorted = ids[self._order]
@@ -77,7 +77,7 @@ class Meanings:
         norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float32))
         with self._lock:
             self._rows[places] = np.repeat(rows, counts, axis=0)
-            self._signs[places] = np.repeat(_signs(rows), counts, axis=0)
+            self._signs[:, places] = np.repeat(_signs(rows), counts, axis=1)
             self._scales[places] = np.repeat(1 / np.maximum(norms, 1), counts)
 
     def likeness(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,8 +87,11 @@ class Meanings:
         """
         if len(self._rows) <= _MOST_EXACT:
             return self._cosines(np.arange(len(self._rows)), vector)
-        differing = np.bitwise_count(self._signs ^ _signs(vector[None])).sum(axis=1, dtype=np.int16)
-        found = np.where(self._scales > 0, _COSINES[differing], 0)
+        differing = np.zeros(len(self._rows), dtype=np.int16)
+        for own, other in zip(self._signs, _signs(vector[None]), strict=True):
+            differing += np.bitwise_count(own ^ other)
+        found = _COSINES[differing]
+        found[self._scales == 0] = 0
         nearest = np.sort(np.argpartition(-found, _MOST_EXACT)[:_MOST_EXACT])
         found[nearest] = self._cosines(nearest, vector)
         return found
@@ -105,5 +108,5 @@ class Meanings:
 
 
 def _signs(rows: NDArray[np.int8] | NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Return the signs of rows, 64 in a number."""
-    return np.packbits(rows > 0, axis=1).view(np.uint64)
+    """Return the signs of rows, 64 in a number: the first of each row, then the second, and on."""
+    return np.packbits(rows > 0, axis=1).view(np.uint64).T

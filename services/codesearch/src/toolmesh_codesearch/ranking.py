@@ -42,28 +42,27 @@ def rank(
     `words` and `meanings` score all units, `named` are bonuses of those with an exact name, and
     `weights` what a unit is worth by itself.
     """
-    fused = _fused(words, meanings) * weights
-    scores = np.zeros_like(fused)
+    allowed = {unit: bonus for unit, bonus in named.items() if mask is None or mask[unit]}
+    units = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
     for each in (words, meanings):
         if each is not None:
-            best = _best(each * weights, mask)
-            scores[best] = fused[best]
-    allowed = {unit: bonus for unit, bonus in named.items() if mask is None or mask[unit]}
-    for unit, bonus in allowed.items():
-        scores[unit] = fused[unit] + bonus
-    hits = np.flatnonzero(scores > 0)
-    order = hits[np.argsort(-scores[hits], kind="stable")][:MOST_HITS]
-    return Ranking(order, scores[order], frozenset(allowed))
+            units = np.union1d(units, _best(each * weights, mask))
+    scores = _fused(units, words, meanings) * weights[units]
+    scores[np.searchsorted(units, list(allowed))] += list(allowed.values())
+    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores > 0)][:MOST_HITS]
+    return Ranking(units[order], scores[order], frozenset(allowed))
 
 
-def _fused(words: NDArray[np.float32], meanings: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def _fused(
+    units: NDArray[np.int64], words: NDArray[np.float32], meanings: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
     """Return scores of at most 1. A meaning of 0 is not known yet."""
-    share = words / max(float(words.max(initial=0.0)), 1e-9)
+    share = words[units] / max(float(words.max(initial=0.0)), 1e-9)
     if meanings is None:
         return share
     # What has no embedding yet is judged by its words as if its meaning were as near.
     stand_in = share * max(float(meanings.max(initial=0.0)), 0.0)
-    known = np.where(meanings == 0, stand_in, meanings)
+    known = np.where(meanings[units] == 0, stand_in, meanings[units])
     return (known + _WORDS * share) / (1 + _WORDS)
 
 
@@ -88,12 +87,8 @@ def _bonus(parts: Sequence[str], columns: Columns, number: int) -> float:
 
 
 def _best(scores: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-    """Return the units with the best positive scores, in order."""
-    if mask is not None:
-        scores = np.where(mask, scores, 0)
-    if len(scores) > _DEPTH:
-        candidates = np.argpartition(-scores, _DEPTH)[:_DEPTH]
-    else:
-        candidates = np.arange(len(scores))
-    candidates = candidates[scores[candidates] > 0]
-    return candidates[np.argsort(-scores[candidates], kind="stable")]
+    """Return the units with the best positive scores."""
+    found = np.flatnonzero(scores > 0 if mask is None else mask & (scores > 0))
+    if len(found) > _DEPTH:
+        found = found[np.argpartition(scores[found], -_DEPTH)[-_DEPTH:]]
+    return found

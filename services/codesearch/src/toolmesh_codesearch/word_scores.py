@@ -51,18 +51,18 @@ class WordScorer:
             paths = columns.path_postings
             file_scores[paths.owners[paths.of(term)]] += _PATH * weights[term]
         # A path alone is no hit: it tells apart what the words have found.
-        scores += np.where(scores > 0, file_scores[columns.unit_files], 0)
+        found = np.flatnonzero(scores)
+        scores[found] += file_scores[columns.unit_files[found]]
         return WordScores(scores, {term: weights[term] for term in ranked})
 
     def terms_in(self, unit: int, terms: Iterable[int]) -> list[int]:
         """Return those of the terms that a unit, or its path, has."""
         columns = self._columns
-        file = columns.unit_files[unit]
+        file = int(columns.unit_files[unit])
         return [
             term
             for term in terms
-            if (columns.postings.owners[columns.postings.of(term)] == unit).any()
-            or (columns.path_postings.owners[columns.path_postings.of(term)] == file).any()
+            if columns.postings.has(term, unit) or columns.path_postings.has(term, file)
         ]
 
     def _weight(self, term: int) -> float:
