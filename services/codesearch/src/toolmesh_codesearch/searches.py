@@ -25,6 +25,8 @@ from toolmesh_codesearch.words import Vocabulary
 _RETRY_SECONDS = 1.0
 _MOST_WORDS_SHOWN = 8
 _KEPT_RESULTS = 64
+# More threads finish no sooner, and the event loop, with every other call, has to wait for them all.
+_RANKED_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Searches:
         self._vocabulary = vocabulary
         self._embedder = embedder
         self._free = most_at_once
+        self._turns = asyncio.Semaphore(_RANKED_AT_ONCE)
         self._kept: OrderedDict[tuple[str, bytes], Ranked] = OrderedDict()
 
     async def page(self, name: bytes, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
@@ -173,10 +176,11 @@ class Searches:
             lines = await units_matching(pattern, index.columns, snapshot, mask)
             mask = np.zeros(index.columns.unit_count, dtype=np.bool_)
             mask[list(lines)] = True
-        vector = None
-        if spec.query.strip() and index.meanings.share_ready:
-            vector = await self._embedder.embed(spec.query)
-        return await asyncio.to_thread(_ranked, index, query, vector, mask, lines)
+        async with self._turns:
+            vector = None
+            if spec.query.strip() and index.meanings.share_ready:
+                vector = await self._embedder.embed(spec.query)
+            return await asyncio.to_thread(_ranked, index, query, vector, mask, lines)
 
     @contextmanager
     def _place(self) -> Generator[None]:

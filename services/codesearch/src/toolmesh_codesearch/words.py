@@ -28,6 +28,10 @@ _ENDINGS = (
     "ings", "ities", "ility", "izer", "ions", "able", "ion", "ing", "ers", "ors", "ity", "ies",
     "ed", "er", "or", "es", "ly", "s", "e", "y",
 )  # fmt: skip
+_ENDINGS_BY_LETTER = {
+    letter: tuple(ending for ending in _ENDINGS if ending[-1] == letter)
+    for letter in {ending[-1] for ending in _ENDINGS}
+}
 
 NO_TERM = 0
 """What stands for a word that says nothing, and is left out of every index."""
@@ -143,7 +147,7 @@ def _hashes(
 
 
 def _stem(word: str) -> str:
-    for ending in _ENDINGS:
+    for ending in _ENDINGS_BY_LETTER.get(word[-1], ()):
         if word.endswith(ending) and len(word) - len(ending) >= _FEWEST_STEM_BYTES:
             stem = word[: -len(ending)]
             # `getting`, `mapper`: the consonant is double for the ending's sake.
