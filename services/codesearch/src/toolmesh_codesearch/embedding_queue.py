@@ -17,7 +17,8 @@ from toolmesh_codesearch.indexing import SnapshotIndex
 
 _log = structlog.get_logger(__name__)
 
-_BATCH_TEXTS = 64
+# Among so many there are always some of the same length, which are embedded together.
+_BATCH_TEXTS = 128
 _MOST_WANTED = 8
 # Processes that fail, one after the other, before it is given up until the next search.
 _MOST_FAILURES = 3

@@ -11,27 +11,14 @@ import sys
 from typing import BinaryIO
 
 import msgspec
-import numpy as np
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
-from toolmesh_codesearch.meanings import DIMENSIONS, quantised
-from toolmesh_codesearch.unit_texts import cleaned
+from toolmesh_codesearch.meanings import quantised
 from toolmesh_serving.memory import bound_free_memory
+from toolmesh_codesearch.unit_texts import cleaned
 
 _NICE = 15
 _MOST_TOKENS = 128
-_BATCH_TEXTS = 16
-
-
-def embed_batch(model: EmbeddingModel, texts: list[str]) -> bytes:
-    """Return the embeddings of texts; those of like length are embedded together."""
-    texts = [cleaned(text) for text in texts]
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    rows = np.empty((len(texts), DIMENSIONS), dtype=np.int8)
-    for start in range(0, len(order), _BATCH_TEXTS):
-        places = order[start : start + _BATCH_TEXTS]
-        rows[places] = quantised(model.embed([texts[place] for place in places]))
-    return rows.tobytes()
 
 
 def _read_frame(stream: BinaryIO) -> bytes | None:
@@ -55,7 +42,8 @@ def main() -> None:
     decoder = msgspec.msgpack.Decoder(list[str])
     _write_frame(answers, b"")
     while (data := _read_frame(sys.stdin.buffer)) is not None:
-        _write_frame(answers, embed_batch(model, decoder.decode(data)))
+        texts = [cleaned(text) for text in decoder.decode(data)]
+        _write_frame(answers, quantised(model.embed(texts)).tobytes())
 
 
 if __name__ == "__main__":

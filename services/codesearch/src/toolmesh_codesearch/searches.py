@@ -25,7 +25,7 @@ from toolmesh_codesearch.words import Vocabulary
 _RETRY_SECONDS = 1.0
 _MOST_WORDS_SHOWN = 8
 _KEPT_RESULTS = 64
-# More threads finish no sooner, and the event loop, with every other call, has to wait for them all.
+# More threads finish no sooner, and the event loop, with every other call, waits for all of them.
 _RANKED_AT_ONCE = 2
 
 
