@@ -219,6 +219,9 @@ async def test_one_edited_file_is_all_that_is_read(
         ({}, "SEARCH_INVALID", "query"),
         ({"query": " \n"}, "SEARCH_INVALID", "query"),
         ({"query": "x" * 10_001}, "FIELD_INVALID", "query"),
+        ({"query": "x" * 1_000_000}, "FIELD_INVALID", "query"),
+        ({"exact_text": "x" * 1_000_000}, "FIELD_INVALID", "exact_text"),
+        ({"regex": "x" * 1_000_000}, "FIELD_INVALID", "regex"),
         ({"exact_text": "a", "regex": "b"}, "SEARCH_INVALID", "regex"),
         ({"regex": "a(b"}, "REGEX_INVALID", "regex"),
         ({"query": "a", "languages": ["python", "klingon"]}, "LANGUAGE_UNKNOWN", "languages[1]"),
@@ -235,6 +238,36 @@ async def test_bad_requests_name_their_field(
     failure = await failure_of(search(_SHOP, **fields))
     assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
     assert list(failure.fields) == [field]
+
+
+@pytest.mark.parametrize(
+    ("snippet", "reason"),
+    [("", "FIELD_INVALID"), (" \n\t", "SEARCH_INVALID"), ("x" * 1_000_000, "FIELD_INVALID")],
+)
+async def test_a_snippet_that_cannot_be_used_is_refused(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub,
+    push_tree: Any,
+    failure_of: Any,
+    snippet: str,
+    reason: str,
+) -> None:
+    """Neither nothing nor a million characters have their like."""
+    workspace = (await push_tree(_SHOP)).id
+    request = pb.FindSimilarRequest(workspace=workspace, snippet=snippet)
+    failure = await failure_of(codesearch.FindSimilar(request))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
+    assert list(failure.fields) == ["snippet"]
+
+
+@pytest.mark.parametrize("regex", ["(a+)+$x", "(a|aa)+[^a]b", "(.*a){12}x"])
+async def test_an_expression_that_would_backtrack_forever_is_answered(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any, regex: str
+) -> None:
+    """What takes a backtracking engine past the end of time finds nothing, soon."""
+    workspace = (await push_tree({"a.txt": "a" * 60_000})).id
+    request = pb.SearchRequest(workspace=workspace, regex=regex)
+    response = await codesearch.Search(request, timeout=30)
+    assert response.hit_count == 0
 
 
 async def test_a_page_token_belongs_to_its_search(
@@ -259,8 +292,13 @@ async def test_workspaces_that_are_not_there(
     request = pb.SearchRequest(workspace=kept.id, query="verify")
     await codesearch.Search(request)
     bobs = (("authorization", f"Bearer {await token_of('developer', subject='bob')}"),)
-    not_bobs = await failure_of(codesearch.Search(request, metadata=bobs))
-    assert not_bobs.code == grpc.StatusCode.NOT_FOUND
+    similar = pb.FindSimilarRequest(workspace=kept.id, snippet="verify")
+    for call in (
+        codesearch.Search(request, metadata=bobs),
+        codesearch.FindSimilar(similar, metadata=bobs),
+        codesearch.Index(pb.IndexRequest(workspace=kept.id), metadata=bobs).read(),
+    ):
+        assert (await failure_of(call)).code == grpc.StatusCode.NOT_FOUND
     await workspaces.DeleteWorkspace(
         workspace_service_pb2.DeleteWorkspaceRequest(workspace=kept.id)
     )
@@ -301,3 +339,36 @@ async def test_many_searches_during_an_index(
     answers = await asyncio.gather(*(codesearch.Search(request) for _ in range(10)))
     assert {answer.hits[0].path for answer in answers} == {"m77.py"}
     assert len({answer.hit_count for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("stage", ["files", "embeddings"])
+async def test_a_workspace_is_deleted_while_it_is_indexed(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub,
+    workspaces: Any,
+    push_tree: Any,
+    failure_of: Any,
+    stage: str,
+) -> None:
+    """The index ends, with or without a summary; later calls are refused; others lose nothing."""
+    files = {f"m{n}.py": f"def load_{n}():\n    return {n}\n" for n in range(150)}
+    workspace = (await push_tree(files)).id
+    call = codesearch.Index(pb.IndexRequest(workspace=workspace), timeout=120)
+    deleted = workspace_service_pb2.DeleteWorkspaceRequest(workspace=workspace)
+    is_deleted, refused = False, None
+    try:
+        async for answer in call:
+            if answer.progress.stage == stage and not is_deleted:
+                await workspaces.DeleteWorkspace(deleted)
+                is_deleted = True
+    except grpc.aio.AioRpcError as error:
+        refused = error.code()
+    assert is_deleted
+    # Embeddings are made of what was read before.
+    assert refused in ({None} if stage == "embeddings" else {None, grpc.StatusCode.NOT_FOUND})
+    request = pb.SearchRequest(workspace=workspace, query="load_77")
+    assert (await failure_of(codesearch.Search(request))).code == grpc.StatusCode.NOT_FOUND
+    again = pb.IndexRequest(workspace=(await push_tree(files)).id)
+    summary = [step async for step in codesearch.Index(again, timeout=120)][-1].summary
+    assert (summary.file_count, summary.share_ready) == (150, 1)
+    found = await codesearch.Search(pb.SearchRequest(workspace=again.workspace, query="load_77"))
+    assert found.hits[0].path == "m77.py"
