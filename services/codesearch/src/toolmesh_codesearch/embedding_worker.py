@@ -14,8 +14,8 @@ import msgspec
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
 from toolmesh_codesearch.meanings import quantised
-from toolmesh_serving.memory import bound_free_memory
 from toolmesh_codesearch.unit_texts import cleaned
+from toolmesh_serving.memory import bound_free_memory
 
 _NICE = 15
 _MOST_TOKENS = 128

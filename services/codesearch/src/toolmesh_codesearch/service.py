@@ -11,7 +11,6 @@ from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer
-from toolmesh_serving.memory import bound_free_memory
 from toolmesh_codesearch.preparation import Preparer
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.searches import Searches
@@ -22,6 +21,7 @@ from toolmesh_codesearch.workspace_client import CachedSnapshotOpener
 from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner
 from toolmesh_outlines.worker_pool import WorkerPool
+from toolmesh_serving.memory import bound_free_memory
 from toolmesh_serving.peers import open_peer, open_verifier
 from toolmesh_serving.server import Service, Servicer
 from toolmesh_serving.tokens import count_tokens
