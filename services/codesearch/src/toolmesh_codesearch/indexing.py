@@ -26,6 +26,7 @@ from toolmesh_outlines.snapshot import SnapshotFile
 # What stands in no symbol is seldom an answer, nor is a value that has but a name.
 _FILE_WEIGHT, _VALUE_WEIGHT = 0.85, 0.9
 _VALUES = frozenset({Kind.CONSTANT, Kind.VARIABLE, Kind.PROPERTY})
+_MOST_BULK = 4.0
 _KIND_WEIGHTS = np.array(
     [
         _FILE_WEIGHT if kind == FILE_KIND else _VALUE_WEIGHT if kind in _VALUES else 1.0
@@ -69,6 +70,12 @@ class SnapshotIndex:
         columns = self.columns
         paths = path_weights([file.path for file in columns.files])[columns.unit_files]
         return paths * _KIND_WEIGHTS[columns.kinds]
+
+    @cached_property
+    def bulk(self) -> NDArray[np.float32]:
+        """How long each unit is, from 0 to 1: by the logarithm of its lines, up to 54 of them."""
+        first, last = self.columns.lines.T
+        return np.minimum(np.log1p(last - first + 1) / _MOST_BULK, 1).astype(np.float32)
 
 
 class Indexer:

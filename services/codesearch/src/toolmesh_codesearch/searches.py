@@ -219,7 +219,7 @@ def _ranked(
     scored = index.word_scorer.score(query.words)
     meanings = index.meanings.likeness(vector) if vector is not None else None
     named = named_units(query, index.columns)
-    ranking = rank(scored.scores, meanings, named, index.weights, mask)
+    ranking = rank(scored.scores, meanings, named, index.weights, mask, bulk=index.bulk)
     if lines:
         # What matches a pattern is a hit, whatever the query says.
         rest = np.setdiff1d(np.fromiter(lines, dtype=np.int64), ranking.units)
