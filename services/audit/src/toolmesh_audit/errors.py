@@ -3,13 +3,6 @@
 from toolmesh_serving.errors import Code, ToolmeshError
 
 
-class PageTokenInvalid(ToolmeshError):
-    """The page token is not one that the list gave for these filters."""
-
-    code = Code.INVALID_ARGUMENT
-    reason = "PAGE_TOKEN_INVALID"
-
-
 class TimeInvalid(ToolmeshError):
     """A time lies where it cannot."""
 

@@ -1,19 +1,16 @@
 """Finds events: a page of them, newest first, or all from the oldest on."""
 
-import base64
-import binascii
-import hashlib
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import orjson
 
 from toolmesh_audit.chain import Chain
-from toolmesh_audit.errors import PageTokenInvalid, TimeInvalid
+from toolmesh_audit.errors import TimeInvalid
 from toolmesh_audit.events import Event, Kind, Outcome
 from toolmesh_audit.records import Record, day_of
 from toolmesh_serving.errors import FieldViolation
+from toolmesh_serving.page_tokens import read_page_token, write_page_token
 
 _MOST_AT_ONCE = 500
 # A page looks at no more records than this, however few fit: it takes well under a second.
@@ -71,7 +68,7 @@ async def list_events(
         )
     low, high = await _bounds(chain, filters)
     if page_token:
-        high = min(high, _decode(page_token, filters))
+        high = min(high, read_page_token(page_token, int, of=_name(filters)))
     page: list[Found] = []
     looked_at = 0
     while high >= low and looked_at < _MOST_LOOKED_AT:
@@ -82,13 +79,13 @@ async def list_events(
             if record.place < low:
                 return page, ""
             if len(page) == page_size:
-                return page, _encode(record.place, filters)
+                return page, write_page_token(record.place, of=_name(filters))
             looked_at += 1
             high = record.place - 1
             found = parse(record)
             if found.event is None or filters.fit(found.event):
                 page.append(found)
-    return page, _encode(high, filters) if high >= low else ""
+    return page, write_page_token(high, of=_name(filters)) if high >= low else ""
 
 
 async def export_lines(chain: Chain, *, from_seq: int, until: int) -> AsyncIterator[bytes]:
@@ -143,23 +140,5 @@ async def _bounds(chain: Chain, filters: Filters) -> tuple[int, int]:
     return bounds or (1, 0)
 
 
-def _encode(seq: int, filters: Filters) -> str:
-    return base64.urlsafe_b64encode(f"{seq}:{_digest(filters)}".encode()).decode()
-
-
-def _decode(page_token: str, filters: Filters) -> int:
-    try:
-        text = base64.b64decode(page_token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    seq, _, digest = text.partition(":")
-    if not re.fullmatch(r"[0-9]{1,15}", seq) or digest != _digest(filters):
-        raise PageTokenInvalid(
-            "page_token is not one that this list gave for these filters",
-            field_violations=[FieldViolation("page_token", "use the last next_page_token")],
-        )
-    return int(seq)
-
-
-def _digest(filters: Filters) -> str:
-    return hashlib.sha256(repr(filters).encode()).hexdigest()[:16]
+def _name(filters: Filters) -> bytes:
+    return repr(filters).encode()

@@ -45,21 +45,6 @@ class LanguageUnknown(ToolmeshError):
         return cls(description, field_violations=[FieldViolation(field, description)])
 
 
-class PageTokenInvalid(ToolmeshError):
-    """A page token that this search did not give."""
-
-    code = Code.INVALID_ARGUMENT
-    reason = "PAGE_TOKEN_INVALID"
-
-    @classmethod
-    def of(cls, why: str) -> "PageTokenInvalid":
-        """Return the failure."""
-        return cls(
-            f"the page token is not valid: {why}",
-            field_violations=[FieldViolation("page_token", why)],
-        )
-
-
 class SearchesBusy(ToolmeshError):
     """As many searches run as the service can bear."""
 

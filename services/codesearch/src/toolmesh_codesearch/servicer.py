@@ -9,11 +9,12 @@ from toolmesh_codesearch.answer_servicer import KIND_NAMES, Answer, AnswerWriter
 from toolmesh_codesearch.contents import CachedSnapshot
 from toolmesh_codesearch.errors import SearchInvalid
 from toolmesh_codesearch.indexing import Progress
-from toolmesh_codesearch.page_tokens import PageToken, read_page_token, search_name
+from toolmesh_codesearch.page_tokens import PageToken
 from toolmesh_codesearch.preparation import Prepared, Preparer
 from toolmesh_codesearch.searches import Searches, SearchSpec
 from toolmesh_codesearch.selection import Filters
 from toolmesh_codesearch.workspace_client import CachedSnapshotOpener
+from toolmesh_serving.page_tokens import list_name
 
 _DEFAULT_TOKENS = 4096
 _DEFAULT_HITS = 10
@@ -69,10 +70,10 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
                 yield codesearch_service_pb2.IndexResponse(summary=_summary(step))
 
     async def _answer(self, kind: type[Answer], request: _Request, spec: SearchSpec) -> Answer:
-        name = _name_of(request)
+        name = list_name(request)
         token = PageToken(0, bytes.fromhex(request.snapshot), name)
         if request.page_token:
-            token = read_page_token(request.page_token, name)
+            token = PageToken.read(request.page_token, name)
         snapshot = await self._snapshots.open(request.workspace, token.snapshot.hex())
         find = self._searches.page if request.page_token else self._searches.run
         result = await find(name, spec, snapshot)
@@ -86,14 +87,6 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
 
 async def _contents(snapshot: CachedSnapshot, digests: set[bytes]) -> dict[bytes, bytes]:
     return {digest: content async for digest, content in snapshot.read_many(digests)}
-
-
-def _name_of(request: _Request) -> bytes:
-    plain = type(request)()
-    plain.CopyFrom(request)
-    for field in ("page_token", "page_size", "max_tokens"):
-        plain.ClearField(field)
-    return search_name(plain.SerializeToString(deterministic=True))
 
 
 def _filters(request: _Request) -> Filters:

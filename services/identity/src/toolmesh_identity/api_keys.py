@@ -31,17 +31,16 @@ from toolmesh_identity.key_records import (
     subject_index,
     told,
 )
-from toolmesh_identity.page_tokens import read_page_token, write_page_token
 from toolmesh_identity.revocation_log import queue_revocation
 from toolmesh_identity.roles import Role, RoleBook, check_grant, check_roles, scopes_of
 from toolmesh_identity.secret import Secret
 from toolmesh_identity.user_records import FORMER, USER_PREFIX, User, parse_user
 from toolmesh_serving.errors import FieldViolation
+from toolmesh_serving.page_tokens import read_page_token, write_page_token
 from toolmesh_serving.redis_store import Store, change, note, reaching_store
 
 KEY_PREFIX: Final = "tmk_"
 _KEY_FORM: Final = re.compile(r"tmk_([a-z2-7]{16})_([A-Za-z0-9_-]{43})")
-_MEMBER_FORM: Final = re.compile(rb"[0-9]{20}:[a-z2-7]{16}")  # of the indexes
 _LAST_USE_STEP_SECONDS: Final = 60
 
 
@@ -160,15 +159,18 @@ class ApiKeys:
             PageTokenInvalid: the token is not one of this list.
             Unavailable: Redis does not answer.
         """
-        start = b"(" + read_page_token(page_token, _MEMBER_FORM) if page_token else b"+"
         index = subject_index(subject) if subject else INDEX
+        start = b"+"
+        if page_token:
+            start = b"(" + read_page_token(page_token, bytes, of=index.encode())
         with reaching_store():
             members = await self._store.zrevrangebylex(
                 index, start, b"-", start=0, num=page_size + 1
             )
         page = members[:page_size]
         records = await self._read([member.decode().partition(":")[2] for member in page])
-        return records, write_page_token(members, page_size=page_size)
+        more = len(members) > page_size
+        return records, write_page_token(page[-1], of=index.encode()) if more else ""
 
     async def revoke(self, key_id: str, *, subject: str = "") -> ApiKey:
         """Ends a key and its tokens. Revoking it again changes nothing.

@@ -45,13 +45,6 @@ class TimeInvalid(ToolmeshError):
     reason = "TIME_INVALID"
 
 
-class PageTokenInvalid(ToolmeshError):
-    """The page token is not one that the list gave."""
-
-    code = Code.INVALID_ARGUMENT
-    reason = "PAGE_TOKEN_INVALID"
-
-
 class UserUnknown(ToolmeshError):
     """No user of that id."""
 

@@ -1,7 +1,6 @@
 """Users: made, listed, changed, suspended, removed."""
 
 import enum
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +14,6 @@ from toolmesh_identity.errors import (
     UserUnknown,
 )
 from toolmesh_identity.key_records import queue_revoking_keys, subject_index
-from toolmesh_identity.page_tokens import read_page_token, write_page_token
 from toolmesh_identity.revocation_log import queue_revocation
 from toolmesh_identity.roles import RoleBook, check_grant, check_roles, scopes_of
 from toolmesh_identity.user_records import (
@@ -31,10 +29,10 @@ from toolmesh_identity.user_records import (
     serialize_user,
 )
 from toolmesh_serving.errors import ToolmeshError
+from toolmesh_serving.page_tokens import read_page_token, write_page_token
 from toolmesh_serving.redis_store import Store, change, note, reaching_store
 
 _INDEX: Final = "identity:users"  # sorted set of ids, all of score 0
-_ID_FORM: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._@-]*")
 # Those with the built-in role `admin` who are not suspended. Once there is one, there always is.
 _ADMINS: Final = "identity:admins"
 _ADMIN_ROLE: Final = "admin"
@@ -140,14 +138,17 @@ class Users:
             PageTokenInvalid: the token is not one of this list.
             Unavailable: Redis does not answer.
         """
-        start = b"(" + read_page_token(page_token, _ID_FORM) if page_token else b"-"
+        start = b"-"
+        if page_token:
+            start = b"(" + read_page_token(page_token, bytes, of=_INDEX.encode())
         with reaching_store():
             ids = await self._store.zrangebylex(_INDEX, start, b"+", start=0, num=page_size + 1)
             page = ids[:page_size]
             keys = [_record_key(user_id.decode()) for user_id in page]
             records = await self._store.mget(keys) if keys else []
         users = [parse_user(record) for record in records if record is not None]
-        return users, write_page_token(ids, page_size=page_size)
+        more = len(ids) > page_size
+        return users, write_page_token(page[-1], of=_INDEX.encode()) if more else ""
 
     async def update(
         self,

@@ -14,6 +14,7 @@ from toolmesh.identity.v1 import (
     user_service_pb2_grpc,
 )
 from toolmesh_contracts.contract import Contract
+from toolmesh_serving.page_tokens import write_page_token
 
 # What the service alone says of a user or key.
 _OWN_FIELDS = {
@@ -39,7 +40,7 @@ async def bearer_of(identity: Any, subject: str, *roles: str) -> Any:
 
 
 async def test_strangers_see_nobodys_keys(identity: Any, failure_of: Any) -> None:
-    """Neither without a token, nor by the page token of who may see them all."""
+    """Neither without a token, nor by the page token of one who may, nor by a forged one."""
     mine: Any = None
     for name in ("ann", "bob", "cid"):
         await identity.make_user(name, "developer")
@@ -48,8 +49,13 @@ async def test_strangers_see_nobodys_keys(identity: Any, failure_of: Any) -> Non
     page = await identity.keys.ListApiKeys(listing(page_size=1))
     failure = await failure_of(identity.public_keys.ListApiKeys(listing()))
     assert failure.code == grpc.StatusCode.UNAUTHENTICATED
+    others = identity.public_keys.ListApiKeys(
+        listing(page_token=page.next_page_token), metadata=mine
+    )
+    assert (await failure_of(others)).reason == "PAGE_TOKEN_INVALID"
     seen: list[str] = []
-    for request in (listing(page_token=page.next_page_token), listing(page_size=1000)):
+    forged = write_page_token(b"9" * 20 + b":", of=b"identity:api_keys_of:cid")
+    for request in (listing(page_token=forged), listing(page_size=1000)):
         listed = await identity.public_keys.ListApiKeys(request, metadata=mine)
         seen += [key.subject for key in listed.api_keys]
     assert set(seen) == {"cid"}

@@ -54,18 +54,6 @@ class FilterInvalid(ToolmeshError):
         return cls(f"{field}: {why}", field_violations=[FieldViolation(field, why)])
 
 
-class PageTokenInvalid(ToolmeshError):
-    """A page token that the question did not give."""
-
-    code = Code.INVALID_ARGUMENT
-    reason = "PAGE_TOKEN_INVALID"
-
-    @classmethod
-    def of(cls, why: str) -> "PageTokenInvalid":
-        """Return the failure."""
-        return cls(f"page_token: {why}", field_violations=[FieldViolation("page_token", why)])
-
-
 class BudgetTooSmall(ToolmeshError):
     """Fewer tokens than the shortest answer has."""
 

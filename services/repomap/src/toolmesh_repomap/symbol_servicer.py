@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from toolmesh.repomap.v1 import (
     repomap_pb2,
     symbol_pb2,
@@ -14,10 +16,10 @@ from toolmesh_outlines.outline import Definition
 from toolmesh_repomap.answer_budget import fit_page
 from toolmesh_repomap.definition_search import NameQuestion, kinds_named
 from toolmesh_repomap.file_filter import FileFilter
-from toolmesh_repomap.page_tokens import PageToken, question_name, read_page_token
 from toolmesh_repomap.reference_reading import FoundReference, Position
 from toolmesh_repomap.symbol_finder import FoundDefinition, SymbolFinder
 from toolmesh_serving.answer_budget import CountTokens
+from toolmesh_serving.page_tokens import Count, list_name, read_page_token, write_page_token
 from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
 _DEFAULT_TOKENS = 4096
@@ -46,7 +48,7 @@ class SymbolServicer(symbol_service_pb2_grpc.SymbolServiceServicer):
         )
         snapshot = await self._snapshots.open(request.workspace, page.snapshot)
         found = await self._finder.definitions(
-            snapshot, question, start=page.token.items, most=page.most
+            snapshot, question, start=page.begin.items, most=page.most
         )
         answer = symbol_service_pb2.FindDefinitionsResponse(
             definition_count=found.count, similar_names=found.similar, snapshot=snapshot.digest
@@ -67,7 +69,7 @@ class SymbolServicer(symbol_service_pb2_grpc.SymbolServiceServicer):
             snapshot,
             question,
             definition_path=request.definition_path,
-            start=Position(page.token.items, page.token.parts),
+            start=Position(page.begin.items, page.begin.parts),
             most=page.most,
         )
         answer = symbol_service_pb2.FindReferencesResponse(
@@ -80,7 +82,7 @@ class SymbolServicer(symbol_service_pb2_grpc.SymbolServiceServicer):
         def next_token(shown: int) -> str:
             if found.is_last and shown == len(found.references):
                 return ""
-            behind = Position(page.token.items, page.token.parts)
+            behind = Position(page.begin.items, page.begin.parts)
             if shown:
                 behind = found.references[shown - 1].following
             return page.behind(behind.files, behind.lines, snapshot.digest)
@@ -97,7 +99,7 @@ class SymbolServicer(symbol_service_pb2_grpc.SymbolServiceServicer):
         snapshot = await self._snapshots.open(request.workspace, page.snapshot)
         found = await self._finder.outline(snapshot, request.path)
         definitions = found.outline.definitions
-        start = page.token.items
+        start = page.begin.items
         answer = symbol_service_pb2.GetOutlineResponse(
             definition_count=len(definitions),
             language=found.language,
@@ -125,39 +127,47 @@ class SymbolServicer(symbol_service_pb2_grpc.SymbolServiceServicer):
         )
 
 
+class _Begin(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page begins, of the answer from which snapshot.
+
+    `items` come before it, and of the next one that has parts so many `parts`.
+    """
+
+    items: Count = 0
+    parts: Count = 0
+    snapshot: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
     """Which page a request asks for, of which snapshot, and how much may be on it."""
 
-    token: PageToken
+    begin: "_Begin"
     snapshot: str
-    question: str
+    question: bytes
     max_tokens: int
     most: int
 
     @classmethod
     def of(cls, request: Any) -> "_Page":
-        plain = type(request)()
-        plain.CopyFrom(request)
-        for field in ("page_token", "page_size", "max_tokens"):
-            plain.ClearField(field)
-        question = question_name(plain.SerializeToString(deterministic=True))
-        token = PageToken()
+        question = list_name(request)
+        begin = _Begin(snapshot=bytes.fromhex(request.snapshot))
         if request.page_token:
-            token = read_page_token(request.page_token, question)
+            begin = read_page_token(request.page_token, _Begin, of=question)
         max_tokens = request.max_tokens or _DEFAULT_TOKENS
         most = min(request.page_size or _MOST_ITEMS, max_tokens // _LEAST_ITEM_TOKENS + 1)
-        return cls(token, token.snapshot or request.snapshot, question, max_tokens, most)
+        return cls(begin, begin.snapshot.hex(), question, max_tokens, most)
 
     def behind(self, items: int, parts: int, snapshot: str) -> str:
         """Return the token of the page that begins behind so much."""
-        return PageToken(items, parts, snapshot, self.question).encode()
+        begin = _Begin(items, parts, bytes.fromhex(snapshot))
+        return write_page_token(begin, of=self.question)
 
     def counting(self, count: int, snapshot: str) -> Callable[[int], str]:
         """Return what gives the next page's token for a list of so many items in all."""
 
         def next_token(shown: int) -> str:
-            end = self.token.items + shown
+            end = self.begin.items + shown
             return self.behind(end, 0, snapshot) if end < count else ""
 
         return next_token

@@ -48,21 +48,6 @@ class ScanInvalid(ToolmeshError):
         return cls(description, field_violations=[FieldViolation(field, description)])
 
 
-class PageTokenInvalid(ToolmeshError):
-    """A page token that this scan did not give."""
-
-    code = Code.INVALID_ARGUMENT
-    reason = "PAGE_TOKEN_INVALID"
-
-    @classmethod
-    def of(cls, why: str) -> "PageTokenInvalid":
-        """Return the failure."""
-        return cls(
-            f"the page token is not valid: {why}",
-            field_violations=[FieldViolation("page_token", why)],
-        )
-
-
 class ScansBusy(ToolmeshError):
     """As many scans run as the service can bear."""
 

@@ -7,13 +7,13 @@ from contextlib import aclosing
 from itertools import chain
 from typing import Any, TypeVar
 
+import msgspec
 from google.protobuf.message import Message
 
 from toolmesh.semgrep.v1 import finding_pb2, rule_pb2, semgrep_service_pb2, semgrep_service_pb2_grpc
 from toolmesh_semgrep.engine_languages import EngineLanguage, EngineLanguages
 from toolmesh_semgrep.errors import LanguageUnknown, PackUnknown, ScanInvalid
 from toolmesh_semgrep.packs import Packs
-from toolmesh_semgrep.page_tokens import PageToken, read_page_token, scan_name
 from toolmesh_semgrep.patching import make_patch
 from toolmesh_semgrep.reporting import FileProblem, Finding, Report
 from toolmesh_semgrep.rule_choice import Choice, RuleChooser
@@ -22,6 +22,7 @@ from toolmesh_semgrep.sarif import sarif_document
 from toolmesh_semgrep.scanning import Progress
 from toolmesh_semgrep.scans import Reported, Scans, ScanSpec
 from toolmesh_serving.answer_budget import fit_items, gateway_json
+from toolmesh_serving.page_tokens import Count, list_name, read_page_token, write_page_token
 from toolmesh_workspaces.snapshot import Snapshot
 from toolmesh_workspaces.snapshot_opener import SnapshotOpener
 
@@ -44,6 +45,13 @@ _SEVERITIES = {
     finding_pb2.SEVERITY_ERROR: Severity.ERROR,
 }
 _SEVERITY_VALUES = {severity: value for value, severity in _SEVERITIES.items()}
+
+
+class _Begin(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of findings begins, of the scan of which snapshot."""
+
+    offset: Count
+    snapshot: bytes
 
 
 class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
@@ -70,14 +78,12 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         self, request: semgrep_service_pb2.ScanRequest, context: Any
     ) -> semgrep_service_pb2.ScanResponse:
         """See the proto."""
-        name = _name_of(request)
-        offset, wanted = 0, request.snapshot
+        begin = _Begin(0, bytes.fromhex(request.snapshot))
         if request.page_token:
-            token = read_page_token(request.page_token, name)
-            offset, wanted = token.offset, token.snapshot
-        snapshot = await self._snapshots.open(request.workspace, wanted)
+            begin = read_page_token(request.page_token, _Begin, of=list_name(request))
+        snapshot = await self._snapshots.open(request.workspace, begin.snapshot.hex())
         reported = await self._reported(request, snapshot)
-        return await self._page(request, snapshot, reported, PageToken(offset, "", name))
+        return await self._page(request, snapshot, reported, begin.offset)
 
     async def WatchScan(
         self, request: semgrep_service_pb2.WatchScanRequest, context: Any
@@ -187,15 +193,16 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         request: semgrep_service_pb2.ScanRequest,
         snapshot: Snapshot,
         reported: Reported,
-        token: PageToken,
+        offset: int,
     ) -> semgrep_service_pb2.ScanResponse:
-        """Return the findings from the token's offset on that fit into the request's tokens."""
+        """Return the findings from the offset on that fit into the request's tokens."""
         report = reported.report
         most = request.max_tokens or _DEFAULT_TOKENS
         response = semgrep_service_pb2.ScanResponse(summary=_summary(report, len(reported.rules)))
         problems = map(_scan_problem, report.problems[:_MOST_PROBLEMS])
         self._add(response.summary.problems, problems, int(most * _PROBLEMS_SHARE))
-        rest = report.findings[token.offset :]
+        rest = report.findings[offset:]
+        name, snapshot_digest = list_name(request), bytes.fromhex(report.snapshot)
         contents: dict[str, bytes] = {}
         if request.with_patch:
             contents = await _mended_files(snapshot, rest[: most // _LEAST_FINDING_TOKENS])
@@ -205,8 +212,8 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
             response.findings.extend(map(_finding, rest[:count]))
             response.patch = make_patch(rest[:count], contents)
             response.truncated = count < len(rest)
-            following = PageToken(token.offset + count, report.snapshot, token.scan)
-            response.next_page_token = following.encode() if response.truncated else ""
+            following = write_page_token(_Begin(offset + count, snapshot_digest), of=name)
+            response.next_page_token = following if response.truncated else ""
 
         sizes = (self._count_tokens(gateway_json(_finding(finding))) + 1 for finding in rest)
         await asyncio.to_thread(self._fit, response, sizes, show=show, most=most)
@@ -242,24 +249,12 @@ async def _mended_files(snapshot: Snapshot, findings: Sequence[Finding]) -> dict
     return {path: contents[digest] for path, digest in digests.items()}
 
 
-def _name_of(request: semgrep_service_pb2.ScanRequest) -> str:
-    plain = semgrep_service_pb2.ScanRequest()
-    plain.CopyFrom(request)
-    plain.ClearField("page_token")
-    plain.ClearField("max_tokens")
-    return scan_name(plain.SerializeToString(deterministic=True))
-
-
 def _page_of(request: Any, items: Sequence[_Item], default: int) -> tuple[Sequence[_Item], str]:
     """Return the page of a list that a request asks for, and the next page's token."""
-    plain = type(request)()
-    plain.CopyFrom(request)
-    plain.ClearField("page_token")
-    plain.ClearField("page_size")
-    name = scan_name(plain.SerializeToString(deterministic=True))
-    offset = read_page_token(request.page_token, name).offset if request.page_token else 0
+    name = list_name(request)
+    offset = read_page_token(request.page_token, int, of=name) if request.page_token else 0
     end = offset + (request.page_size or default)
-    token = PageToken(end, "", name).encode() if end < len(items) else ""
+    token = write_page_token(end, of=name) if end < len(items) else ""
     return items[offset:end], token
 
 

@@ -131,13 +131,6 @@ class TarInvalid(ToolmeshError):
     reason = "TAR_INVALID"
 
 
-class PageTokenInvalid(ToolmeshError):
-    """The page token is not one that this list gave."""
-
-    code = Code.INVALID_ARGUMENT
-    reason = "PAGE_TOKEN_INVALID"
-
-
 _BY_REFUSAL: dict[Refusal, type[ToolmeshError]] = {
     Refusal.PATH: PathInvalid,
     Refusal.FILE_TYPE: FileTypeInvalid,

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 import structlog
 
 from toolmesh_serving.errors import Unavailable
+from toolmesh_serving.page_tokens import read_page_token, write_page_token
 from toolmesh_workspace.access import Requester
 from toolmesh_workspace.blob_store import BlobStore
-from toolmesh_workspace.page_tokens import read_page_token, write_page_token
 from toolmesh_workspace.reading import Piece, read_blobs
-from toolmesh_workspace.records import Records
+from toolmesh_workspace.records import Position, Records
 from toolmesh_workspace.snapshots import Snapshots
 from toolmesh_workspace.workspace_record import Workspace
 from toolmesh_workspaces.manifest import Manifest
@@ -47,10 +47,11 @@ class Workspaces:
         0 is 50. It raises PageTokenInvalid and NotAdmin.
         """
         of = by.listing(subject)
-        after = read_page_token(page_token, subject=of.subject)
+        name = of.subject.encode()
+        after = read_page_token(page_token, Position, of=name) if page_token else None
         count = page_size or _DEFAULT_PAGE_SIZE
         page, more = await self._records.list(of=of, after=after, count=count)
-        return page, write_page_token(more, subject=of.subject) if more is not None else ""
+        return page, write_page_token(more, of=name) if more is not None else ""
 
     async def delete(self, workspace: str, *, by: Requester) -> None:
         """Delete a workspace and its contents. It is gone for everybody with the first step.
