@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
@@ -17,6 +17,7 @@ from toolmesh_semgrep.rules import Rule, Severity
 from toolmesh_semgrep.scanning import Progress, Scanned, Scanner
 from toolmesh_semgrep.selection import IGNORE_FILE, Selection
 from toolmesh_semgrep.units import Snapshot
+from toolmesh_serving.call_limit import CallLimit
 
 _RETRY_SECONDS = 2.0
 _MOST_IGNORE_BYTES = 100_000
@@ -49,7 +50,9 @@ class Scans:
         self._seconds = seconds
         self._chooser = chooser
         self._scanner = scanner
-        self._free = most_at_once
+        self._limit = CallLimit(
+            most_at_once, busy=ScansBusy, work="scans", retry_seconds=_RETRY_SECONDS
+        )
         self._recent = RecentReports()
 
     async def run(
@@ -63,7 +66,7 @@ class Scans:
             EngineFailed: the engine cannot be started.
             And what the snapshots' `read_many` raises.
         """
-        with self._place():
+        with self._limit.place():
             rules = await self._chooser.choose(spec.choice)
             if spec.severities:
                 rules = tuple(rule for rule in rules if rule.severity in spec.severities)
@@ -110,19 +113,6 @@ class Scans:
         async with aclosing(self._scanner.scan(snapshot, rules, selection, patience)) as steps:
             async for step in steps:
                 yield step
-
-    @contextmanager
-    def _place(self) -> Generator[None]:
-        if self._free == 0:
-            raise ScansBusy(
-                "as many scans run as the service can bear; try again in a moment",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
 
 def _key(
