@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import grpc.aio
 import psutil
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -266,6 +267,20 @@ async def test_a_cancelled_scan_leaves_nothing_behind(
     assert response.summary.file_count == 4
 
 
+async def test_more_scans_than_places_are_told_to_come_back(
+    start_semgrep: Start, push_tree: Any, failure_of: FailureOf
+) -> None:
+    """At once, and with the time; the scan that runs goes on."""
+    stub = await start_semgrep(semgrep_scans=1, semgrep_rule_seconds=2)
+    tree = await push_tree({"a.py": f"eval(1)\n{_SLOW_CODE}"})
+    running = asyncio.ensure_future(_scan(stub, tree, rules=_rules(_EVAL, _SLOW)))
+    await _until(lambda: len(_engine_pids()) > 0 and not running.done())
+    failure = await failure_of(_scan(stub, tree, rules=_rules(_EVAL)))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SCANS_BUSY")
+    assert (await running).summary.finding_count == 1
+    assert (await _scan(stub, tree, rules=_rules(_EVAL))).summary.finding_count == 1
+
+
 async def test_what_a_service_that_was_killed_left_is_removed(
     start_semgrep: Start, tmp_path: Path
 ) -> None:
@@ -305,7 +320,10 @@ async def test_a_workspace_may_go_in_the_middle(
     await workspaces.DeleteWorkspace(
         workspace_service_pb2.DeleteWorkspaceRequest(workspace=tree.id)
     )
-    await asyncio.gather(call, return_exceptions=True)
+    try:
+        assert (await call).summary.finding_count > 0
+    except grpc.aio.AioRpcError as error:
+        assert error.code() == grpc.StatusCode.NOT_FOUND  # noqa: PT017 - both ends are good
     failure = await failure_of(_scan(stub, tree, rules=_rules(_EVAL)))
     assert failure.code == grpc.StatusCode.NOT_FOUND
     assert (await _scan(stub, other, rules=_rules(_EVAL))).summary.finding_count == 1

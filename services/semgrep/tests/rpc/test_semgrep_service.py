@@ -231,6 +231,11 @@ _BAD_REQUESTS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"packs": ["python", "nope"]}, "PACK_UNKNOWN", "packs[1]", "nope"),
     ({"rules": _EVAL, "include": [""]}, "SCAN_INVALID", "include[0]", "glob"),
     ({"rules": _EVAL, "exclude": ["ok", "!x"]}, "SCAN_INVALID", "exclude[1]", "glob"),
+    ({"rules": _EVAL, "include": ["a", "[z-a].py"]}, "SCAN_INVALID", "include[1]", "[z-a].py"),
+    ({"rules": _EVAL, "exclude": ["# no glob"]}, "SCAN_INVALID", "exclude[0]", "glob"),
+    ({"rules": _EVAL, "severities": [1, 7]}, "SCAN_INVALID", "severities[1]", "WARNING"),
+    ({"rules": "x" * 1_000_001}, "FIELD_INVALID", "rules", "1000000"),
+    ({"rules": _EVAL, "snapshot": "newest"}, "FIELD_INVALID", "snapshot", "[0-9a-f]{64}"),
     ({"rules": _EVAL, "max_tokens": 1}, "SCAN_INVALID", "max_tokens", "at least"),
     ({"rules": _EVAL, "page_token": "x"}, "PAGE_TOKEN_INVALID", "page_token", "next_page_token"),
 ]
@@ -277,8 +282,14 @@ async def test_strangers_learn_nothing(
     request = pb.ScanRequest(workspace=workspace, rules=_EVAL)
     await semgrep.Scan(request)
     stranger = _bearer(await token_of("developer", subject="eve"))
-    failure = await failure_of(semgrep.Scan(request, metadata=stranger))
-    assert failure.code == grpc.StatusCode.NOT_FOUND
+    watched = semgrep.WatchScan(pb.WatchScanRequest(scan=request), metadata=stranger)
+    for call in (
+        semgrep.Scan(request, metadata=stranger),
+        semgrep.ExportSarif(pb.ExportSarifRequest(scan=request), metadata=stranger),
+        anext(aiter(watched)),
+    ):
+        failure = await failure_of(call)
+        assert failure.code == grpc.StatusCode.NOT_FOUND
 
 
 async def test_rules_can_be_checked_before_they_are_used(
@@ -310,3 +321,18 @@ async def test_rules_and_languages_are_listed_in_pages(
     assert 0 < len(python.rules) <= len(everything.rules)
     languages = (await semgrep.ListLanguages(pb.ListLanguagesRequest())).languages
     assert {"python", "go", "java", "typescript", "regex"} <= {each.name for each in languages}
+
+
+async def test_lists_of_what_is_not_there_are_refused(
+    semgrep: semgrep_service_pb2_grpc.SemgrepServiceStub, failure_of: Callable[..., Awaitable[Any]]
+) -> None:
+    """An unknown pack or language is named; a token of one list does not go on with another."""
+    failure = await failure_of(semgrep.ListRules(pb.ListRulesRequest(pack="cobol")))
+    assert failure.reason == "PACK_UNKNOWN"
+    assert "python" in failure.fields["pack"]
+    failure = await failure_of(semgrep.ListRules(pb.ListRulesRequest(language="klingon")))
+    assert (failure.reason, list(failure.fields)) == ("LANGUAGE_UNKNOWN", ["language"])
+    page = await semgrep.ListRules(pb.ListRulesRequest(pack="go", page_size=1))
+    request = pb.ListRulesRequest(pack="java", page_token=page.next_page_token)
+    failure = await failure_of(semgrep.ListRules(request))
+    assert failure.reason == "PAGE_TOKEN_INVALID"
