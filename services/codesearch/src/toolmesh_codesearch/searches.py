@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,6 +20,7 @@ from toolmesh_codesearch.selection import Filters, Selection
 from toolmesh_codesearch.text_patterns import TextPattern
 from toolmesh_codesearch.units import Unit
 from toolmesh_codesearch.words import Vocabulary
+from toolmesh_serving.call_limit import CallLimit
 
 _RETRY_SECONDS = 1.0
 _MOST_WORDS_SHOWN = 8
@@ -127,8 +127,10 @@ class Searches:
         self._keeper = keeper
         self._vocabulary = vocabulary
         self._embedder = embedder
-        self._free = most_at_once
         self._turns = asyncio.Semaphore(_RANKED_AT_ONCE)
+        self._limit = CallLimit(
+            most_at_once, busy=SearchesBusy, work="searches", retry_seconds=_RETRY_SECONDS
+        )
         self._kept: OrderedDict[tuple[str, bytes], Ranked] = OrderedDict()
 
     async def page(self, name: bytes, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
@@ -152,7 +154,7 @@ class Searches:
         """
         pattern = _pattern(spec)
         selection = Selection(spec.filters)
-        with self._place():
+        with self._limit.place():
             index, _ = await self._keeper.index(snapshot)
             ranked = await self._find(spec, pattern, selection, index, snapshot)
         self._kept[snapshot.digest, name] = ranked
@@ -181,19 +183,6 @@ class Searches:
             if spec.query.strip() and index.meanings.share_ready:
                 vector = await self._embedder.embed(spec.query)
             return await asyncio.to_thread(_ranked, index, query, vector, mask, lines)
-
-    @contextmanager
-    def _place(self) -> Generator[None]:
-        if self._free == 0:
-            raise SearchesBusy(
-                "as many searches run as the service can bear; try again in a moment",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
 
 def _pattern(spec: SearchSpec) -> TextPattern | None:
