@@ -17,8 +17,8 @@ _ADAPTER_ENDINGS = ("_servicer", "_client")
 # From the top down: each may import what stands below it.
 _LAYERS = (
     "toolmesh_cli",
-    "toolmesh_workspaces",
     "toolmesh_outlines",
+    "toolmesh_workspaces",
     "toolmesh_serving",
     "toolmesh_client",
 )

@@ -14,8 +14,8 @@ from itertools import islice
 from toolmesh_outlines.languages import assign_languages
 from toolmesh_outlines.outline import Outline, decode_outline
 from toolmesh_outlines.outline_cache import OutlineCache, OutlineKey
-from toolmesh_outlines.snapshot import Snapshot, SnapshotFile
 from toolmesh_outlines.worker_pool import WorkerPool
+from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
 # Files that are in the pool's hands at once: enough to keep it busy, few enough to hold in memory.
 _MOST_IN_FLIGHT = 64

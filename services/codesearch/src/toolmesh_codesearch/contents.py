@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from itertools import islice
 
-from toolmesh_outlines.snapshot import Snapshot, SnapshotFile
+from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
 _READ_FILES = 500
 

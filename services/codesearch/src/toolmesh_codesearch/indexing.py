@@ -21,7 +21,7 @@ from toolmesh_codesearch.word_scores import WordScorer
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Kind, Outline
 from toolmesh_outlines.outliner import OutlinedFile, Outliner, languages_of
-from toolmesh_outlines.snapshot import SnapshotFile
+from toolmesh_workspaces.snapshot_protocol import SnapshotFile
 
 # What stands in no symbol is seldom an answer, nor is a value that has but a name.
 _FILE_WEIGHT, _VALUE_WEIGHT = 0.85, 0.9

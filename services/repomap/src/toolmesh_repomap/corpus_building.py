@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from toolmesh_outlines.languages import language_named
 from toolmesh_outlines.outline import Outline
 from toolmesh_outlines.outliner import OutlinedFile
-from toolmesh_outlines.snapshot import SnapshotFile
 from toolmesh_repomap.corpus import KINDS, Columns, Corpus, language_number, symbol_text
 from toolmesh_repomap.paths import Role, role_of
 from toolmesh_repomap.stop_words import STOP_WORDS
 from toolmesh_repomap.string_table import EMPTY, Interner, Ints, StringTable
 from toolmesh_repomap.words import form_weight, words_of
+from toolmesh_workspaces.snapshot_protocol import SnapshotFile
 
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 _MOST_COUNT = 2**16 - 1

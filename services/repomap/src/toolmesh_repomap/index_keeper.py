@@ -12,11 +12,11 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from toolmesh_outlines.outliner import OnProgress
-from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.index_store import IndexStore
 from toolmesh_repomap.indexing import Indexer, SnapshotIndex, keys_of
 from toolmesh_repomap.string_table import Ints
 from toolmesh_serving.memory import give_back_memory
+from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 # An index goes to disk when so large a part of its files was read since the last one went there:
 # a restart then reads those again.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolmesh_outlines.outliner import Progress
-from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.index_keeper import IndexKeeper
 from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
+from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from hashlib import blake2b
 import numpy as np
 
 from toolmesh_outlines.outliner import OnProgress, Outliner, languages_of
-from toolmesh_outlines.snapshot import Snapshot, SnapshotFile
 from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.corpus_building import CorpusBuilder
 from toolmesh_repomap.import_links import NO_LINKS, ImportLinks, resolve_imports
@@ -23,6 +22,7 @@ from toolmesh_repomap.question import QuestionMatcher
 from toolmesh_repomap.ranking import Ranker
 from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph
 from toolmesh_repomap.string_table import Ints
+from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
 # A use probably means the places whose weight is at least so large a part of the best one's.
 _LIKELY = 0.5

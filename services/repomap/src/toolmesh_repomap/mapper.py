@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.errors import FocusPathUnknown
 from toolmesh_repomap.index_keeper import IndexKeeper
 from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
@@ -15,6 +14,7 @@ from toolmesh_repomap.selection import CountTokens, Selection, TokenCounter, sel
 from toolmesh_repomap.steering import steer
 from toolmesh_repomap.structured_layout import MapFile, StructuredLayout
 from toolmesh_repomap.text_layout import TextLayout
+from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

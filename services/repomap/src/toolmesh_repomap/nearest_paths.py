@@ -6,8 +6,8 @@ from itertools import accumulate
 
 import numpy as np
 
-from toolmesh_outlines.snapshot import SnapshotFile
 from toolmesh_repomap.similar_texts import most_similar
+from toolmesh_workspaces.snapshot_protocol import SnapshotFile
 
 _MOST = 5
 

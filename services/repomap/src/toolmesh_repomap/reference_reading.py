@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolmesh_outlines.languages import language_named
-from toolmesh_outlines.snapshot import Snapshot
 from toolmesh_repomap.corpus import language_name
 from toolmesh_repomap.indexing import SnapshotIndex
 from toolmesh_repomap.line_search import FoundLine, lines_with
 from toolmesh_repomap.reference_search import Basis, UsingFile
+from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 # How many files are read at once.
 _FILES_AT_ONCE = 16

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from toolmesh_outlines.languages import assign_languages
 from toolmesh_outlines.outline import Outline
 from toolmesh_outlines.outliner import Outliner, languages_of
-from toolmesh_outlines.snapshot import Snapshot, SnapshotFile
 from toolmesh_repomap.corpus import KINDS, Corpus, language_name
 from toolmesh_repomap.definition_search import (
     NameQuestion,
@@ -22,6 +21,7 @@ from toolmesh_repomap.nearest_paths import why_unknown
 from toolmesh_repomap.paths import Role
 from toolmesh_repomap.reference_reading import FoundReference, Position, ReferenceReader
 from toolmesh_repomap.reference_search import search_uses
+from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from toolmesh_semgrep.result_cache import ResultCache, Rules
 from toolmesh_semgrep.results import FileResult, KeptFault, kept_faults, kept_result
 from toolmesh_semgrep.rules import Rule
 from toolmesh_semgrep.selection import Selection
-from toolmesh_semgrep.units import Snapshot, Unit, units_of
+from toolmesh_semgrep.units import Unit, units_of
+from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 _SMALLEST_BATCH_BYTES = 64 * 2**10
 _LARGEST_BATCH_BYTES = 2**20

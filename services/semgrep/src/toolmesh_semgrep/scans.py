@@ -16,8 +16,8 @@ from toolmesh_semgrep.rule_choice import Choice, RuleChooser
 from toolmesh_semgrep.rules import Rule, Severity
 from toolmesh_semgrep.scanning import Progress, Scanned, Scanner
 from toolmesh_semgrep.selection import IGNORE_FILE, Selection
-from toolmesh_semgrep.units import Snapshot
 from toolmesh_serving.call_limit import CallLimit
+from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 _RETRY_SECONDS = 2.0
 _MOST_IGNORE_BYTES = 100_000

@@ -3,48 +3,14 @@
 import hashlib
 import posixpath
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from toolmesh_semgrep.engine_languages import EngineLanguages
 from toolmesh_semgrep.result_cache import Rules
 from toolmesh_semgrep.rules import Rule
 from toolmesh_semgrep.selection import Selection
-
-
-class SnapshotFile(Protocol):
-    """A file or a symbolic link of a snapshot; a link has an empty digest."""
-
-    @property
-    def path(self) -> str:
-        """From the root, with `/`."""
-        ...
-
-    @property
-    def digest(self) -> bytes:
-        """The digest of the content."""
-        ...
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of the content."""
-        ...
-
-
-class Snapshot(Protocol):
-    """An immutable tree of files, known by the digest of all of it."""
-
-    @property
-    def digest(self) -> str:
-        """What the snapshot is known by."""
-        ...
-
-    def __iter__(self) -> Iterator[SnapshotFile]: ...
-
-    def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Yield (digest, content) for each digest."""
-        ...
+from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a map needs of a code snapshot; the snapshots of the workspaces library fit."""
+"""What tools need of a snapshot to read it: `toolmesh_workspaces.snapshot.Snapshot` has it."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Protocol
