@@ -10,6 +10,7 @@ from statistics import median
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from evals.processes import BenchmarkError
 from evals.repomap.mesh import Mesh, open_mesh
 from evals.semgrep.cli_peer import scan as scan_by_command
 from toolmesh.semgrep.v1 import semgrep_service_pb2 as pb
@@ -22,6 +23,14 @@ _SCAN_SECONDS = 300.0
 _CONCURRENT_SCANS = 2
 _PAUSE_SECONDS = 0.01
 _ONE_FILE = "def total(expression):\n    return eval(expression)\n"
+# What is added to a file, by its ending.
+_ADDED = {
+    ".py": "\n\ndef added{0}(text):\n    return eval(text)\n",
+    ".js": "\nfunction added{0}(text) {{ return eval(text) }}\n",
+    ".ts": "\nfunction added{0}(text: string) {{ return eval(text) }}\n",
+    ".go": "\nfunc added{0}(text string) string {{ return text }}\n",
+    ".java": "\nclass Added{0} {{ }}\n",
+}
 # A rule that was never seen has to run on every file.
 _NEW_RULE = """
 rules:
@@ -158,13 +167,13 @@ class _Side:
         return Timed(tuple(seconds), found)
 
     async def edited(self, workspace: str, tree: Path, repeats: int) -> Timed:
-        """Change a file, push and scan."""
-        files = await asyncio.to_thread(lambda: sorted(tree.rglob("*.py")))
+        """Change a file of the language that has the most, push and scan."""
+        files, added = await asyncio.to_thread(_editable, tree)
         seconds: list[float] = []
         found = 0
         for number in range(repeats):
             with files[(number + 1) * 7919 % len(files)].open("a") as out:
-                out.write(f"\n\ndef added{number}(text):\n    return eval(text)\n")
+                out.write(added.format(number))
             begun = time.perf_counter()
             await self.mesh.push(workspace, tree)
             _, response = await self.scan(workspace)
@@ -191,6 +200,15 @@ class _Side:
         for task in scans:
             await task
         return Waits(tuple(health), tuple(other))
+
+
+def _editable(tree: Path) -> tuple[list[Path], str]:
+    """Return the files that can be edited, all of one language, and what to add to one."""
+    most = max(_ADDED, key=lambda ending: sum(1 for _ in tree.rglob(f"*{ending}")))
+    files = sorted(tree.rglob(f"*{most}"))
+    if not files:
+        raise BenchmarkError(f"there is nothing to edit: no {', '.join(_ADDED)}")
+    return files, _ADDED[most]
 
 
 async def _seconds(call: Awaitable[object]) -> float:
