@@ -54,7 +54,7 @@ class FileFault:
 
     @property
     def passing(self) -> bool:
-        """Whether another run may say something else, and whoever cannot wait believes this one."""
+        """Whether another run may say something else, so that it is believed for a while alone."""
         return self.reason in _PASSING
 
 

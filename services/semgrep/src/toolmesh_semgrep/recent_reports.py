@@ -8,8 +8,8 @@ from dataclasses import replace
 from toolmesh_semgrep.engine_output import SCAN_TIME_UP, may_pass
 from toolmesh_semgrep.reporting import Report
 
-# Findings and problems of all reports together; each takes about 1 KB.
-_MOST_ITEMS = 20_000
+# Of all reports together: a finding or a problem takes about 1 KB, a rule as much as its text.
+_MOST_KILOBYTES = 20_000
 _MOST_REPORTS = 1_000
 # How long a report is believed in which something went wrong that may pass.
 _DOUBTFUL_SECONDS = 60.0
@@ -19,12 +19,12 @@ class RecentReports:
     """Reports by a key that says all they depend on; those go first that were not asked for."""
 
     def __init__(self) -> None:
-        self._reports: OrderedDict[bytes, tuple[float, Report]] = OrderedDict()
-        self._items = 0
+        self._reports: OrderedDict[bytes, tuple[float, int, Report]] = OrderedDict()
+        self._kilobytes = 0
 
     def get(self, key: bytes) -> Report | None:
         """Return the report of a key, for which no file had to be read."""
-        until, report = self._reports.get(key, (0.0, None))
+        until, _, report = self._reports.get(key, (0.0, 0, None))
         if until < time.monotonic():
             return None
         self._reports.move_to_end(key)
@@ -33,18 +33,20 @@ class RecentReports:
     def keep(self, key: bytes, report: Report) -> None:
         """Keep a report, unless it is large, or the next scan goes on where this one ended."""
         reasons = {problem.reason for problem in report.problems}
-        if _size(report) > _MOST_ITEMS or SCAN_TIME_UP in reasons:
+        size = _kilobytes(report)
+        if size > _MOST_KILOBYTES or SCAN_TIME_UP in reasons:
             return
         if key in self._reports:
-            self._items -= _size(self._reports.pop(key)[1])
+            self._kilobytes -= self._reports.pop(key)[1]
         doubtful = any(map(may_pass, reasons))
         until = time.monotonic() + _DOUBTFUL_SECONDS if doubtful else math.inf
-        self._reports[key] = (until, replace(report, engine_file_count=0))
-        self._items += _size(report)
-        while self._items > _MOST_ITEMS or len(self._reports) > _MOST_REPORTS:
-            _, (_, oldest) = self._reports.popitem(last=False)
-            self._items -= _size(oldest)
+        self._reports[key] = (until, size, replace(report, engine_file_count=0))
+        self._kilobytes += size
+        while self._kilobytes > _MOST_KILOBYTES or len(self._reports) > _MOST_REPORTS:
+            self._kilobytes -= self._reports.popitem(last=False)[1][1]
 
 
-def _size(report: Report) -> int:
-    return len(report.findings) + len(report.problems)
+def _kilobytes(report: Report) -> int:
+    rules = {finding.rule.digest: finding.rule for finding in report.findings}
+    texts = sum(len(str(rule.raw)) for rule in rules.values())
+    return len(report.findings) + len(report.problems) + texts // 1000

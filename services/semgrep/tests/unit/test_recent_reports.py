@@ -2,13 +2,28 @@
 
 from toolmesh_semgrep.engine_output import SCAN_TIME_UP, TIMED_OUT
 from toolmesh_semgrep.recent_reports import RecentReports
-from toolmesh_semgrep.reporting import FileProblem, Report
+from toolmesh_semgrep.reporting import FileProblem, Finding, Report
+from toolmesh_semgrep.results import KeptMatch
+from toolmesh_semgrep.rules import Rule, Severity
 
 
-def _report(*reasons: str) -> Report:
+def _finding(pattern: str) -> Finding:
+    rule = Rule(
+        id="r",
+        raw={"pattern": pattern},
+        digest=pattern.encode(),
+        languages=frozenset(),
+        severity=Severity.INFO,
+        message="",
+    )
+    match = KeptMatch(b"", 1, 1, 1, 1, 0, 1, "", None, False, "", b"")
+    return Finding(rule, "a.py", match, "")
+
+
+def _report(*reasons: str, findings: tuple[Finding, ...] = ()) -> Report:
     problems = tuple(FileProblem(f"{number}.py", "r", why) for number, why in enumerate(reasons))
     return Report(
-        findings=(),
+        findings=findings,
         problems=problems,
         suppressed_count=0,
         baseline_count=0,
@@ -50,3 +65,12 @@ def test_what_is_kept_has_a_bound() -> None:
     assert reports.get(b"third") is not None
     reports.keep(b"huge", _report(*["syntax error"] * 20_001))
     assert reports.get(b"huge") is None
+
+
+def test_long_rules_take_their_room() -> None:
+    """A report holds on to the rules of its findings, each counted once."""
+    reports = RecentReports()
+    long = _finding("x" * 9_000_000)
+    for key in (b"a", b"b", b"c"):
+        reports.keep(key, _report(findings=(long, long)))
+    assert [reports.get(key) is not None for key in (b"a", b"b", b"c")] == [False, True, True]
