@@ -90,12 +90,11 @@ def _invalid(text: str, error: Exception) -> RegexInvalid:
     why, _, fragment = message.partition(": ")
     fragment = fragment.removeprefix("(?m)")
     if why.startswith("missing )"):
-        position = _unclosed(text)
-    elif why == "pattern too large - compile failed":
+        return RegexInvalid.at(_unclosed(text), "a group is not closed")
+    if why == "pattern too large - compile failed":
         return RegexInvalid.at(1, "it becomes too large; use fewer or smaller repetitions")
-    else:
-        position = max(text.find(fragment), 0) + 1
-    return RegexInvalid.at(position, f"{why} {fragment}" if len(fragment) < 40 else why)
+    position = max(text.find(fragment), 0) + 1
+    return RegexInvalid.at(position, f"{why}: {fragment}" if 0 < len(fragment) < 40 else why)
 
 
 def _unclosed(text: str) -> int:
