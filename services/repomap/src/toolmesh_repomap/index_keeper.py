@@ -13,7 +13,7 @@ import numpy as np
 
 from toolmesh_outlines.outliner import OnProgress
 from toolmesh_repomap.index_store import IndexStore
-from toolmesh_repomap.indexing import Indexer, SnapshotIndex, keys_of
+from toolmesh_repomap.indexing import Indexer, KnownFiles, SnapshotIndex, keys_of
 from toolmesh_repomap.string_table import Ints
 from toolmesh_serving.memory import give_back_memory
 from toolmesh_workspaces.snapshot_protocol import Snapshot
@@ -80,10 +80,14 @@ class IndexKeeper:
         self, snapshot: Snapshot, on_progress: OnProgress | None
     ) -> tuple[SnapshotIndex, int]:
         keys = await asyncio.to_thread(keys_of, snapshot)
-        base_digest, base = await asyncio.to_thread(self._most_alike, keys, dict(self._kept))
-        made = await self._indexer.index(snapshot, base=base, on_progress=on_progress)
+        base_digest, known = await asyncio.to_thread(self._most_alike, keys, dict(self._kept))
+        unsaved = self._unsaved.get(base_digest, 0)
+        if base_digest in self._kept and not self._has_room(len(keys)):
+            # It will have to go: what of it is not needed any more goes now.
+            self._drop(base_digest)
+        made = await self._indexer.index(snapshot, base=known, on_progress=on_progress)
         await asyncio.to_thread(give_back_memory)
-        unsaved = made.read_file_count + self._unsaved.get(base_digest, 0)
+        unsaved += made.read_file_count
         if unsaved > max(len(keys) * _UNSAVED_PART, _FEWEST_UNSAVED):
             task = asyncio.create_task(
                 asyncio.to_thread(self._store.save, snapshot.digest, made.index)
@@ -96,7 +100,7 @@ class IndexKeeper:
 
     def _most_alike(
         self, keys: Ints, kept: dict[str, SnapshotIndex]
-    ) -> tuple[str, SnapshotIndex | None]:
+    ) -> tuple[str, KnownFiles | None]:
         """Return the index that shares most files, by digest, if it shares enough of them."""
         least = max(len(keys) * _COMMON_PART, 1)
         counts = {digest: _common(keys, index.file_keys) for digest, index in kept.items()}
@@ -111,21 +115,26 @@ class IndexKeeper:
                 if count > worth:
                     on_disk, worth = digest, count
         if on_disk and (loaded := self._store.load(on_disk)):
-            return on_disk, loaded
-        return (best, kept[best]) if best_count >= least else ("", None)
+            return on_disk, loaded.known_files
+        return (best, kept[best].known_files) if best_count >= least else ("", None)
 
     def _keep(self, digest: str, index: SnapshotIndex) -> None:
         self._kept[digest] = index
         self._kept.move_to_end(digest)
-        while (
-            len(self._kept) > 1
-            and sum(kept.corpus.file_count + 1 for kept in self._kept.values()) > self._kept_files
-        ):
-            dropped, _ = self._kept.popitem(last=False)
-            self._unsaved.pop(dropped, None)
+        while len(self._kept) > 1 and not self._has_room(0):
+            self._drop(next(iter(self._kept)))
         if self._forget is not None:
             self._forget.cancel()
         self._forget = asyncio.get_running_loop().call_later(self._idle_seconds, self._forget_all)
+
+    def _drop(self, digest: str) -> None:
+        del self._kept[digest]
+        self._unsaved.pop(digest, None)
+
+    def _has_room(self, file_count: int) -> bool:
+        """Tell whether an index of so many files can be kept beside those that are."""
+        kept = sum(index.corpus.file_count + 1 for index in self._kept.values())
+        return kept + file_count <= self._kept_files
 
     def _forget_all(self) -> None:
         self._kept.clear()

@@ -217,10 +217,10 @@ class _Nesting:
         kinds = columns.definition_kind
         is_constructor = (kinds == KINDS.index(Kind.CONSTRUCTOR)) & (parents >= 0)
         self._rows = rows
-        self._named = np.flatnonzero(graph.definition_places >= 0)
+        self._named = np.flatnonzero(graph.definition_places >= 0).astype(np.int32)
         self._places = graph.definition_places[self._named]
         # The first is what most mean: the others are an implementation for each type, or overloads.
-        self._parts = 1 / (_ordinals(self._places) + 1.0) ** 2
+        self._parts = (1 / (_ordinals(self._places) + 1.0) ** 2).astype(np.float32)
         self._constructors = np.flatnonzero(is_constructor)
         self._classes = parents[self._constructors]
         siblings = np.bincount(self._classes, minlength=len(rows))
@@ -233,7 +233,7 @@ class _Nesting:
             * np.where(is_private, _PRIVATE_FACTOR, 1.0)
             * np.where(is_container, 2.0, 1.0)
             / counts[rows]
-        )
+        ).astype(np.float32)
 
     def definition_scores(self, places: Floats, ranks: Floats) -> Floats:
         """Return the score of each definition, given those of the places."""

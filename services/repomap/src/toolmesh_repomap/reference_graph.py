@@ -50,8 +50,8 @@ _UNNAMED_KINDS = frozenset({Kind.CONSTRUCTOR, Kind.IMPLEMENTATION})
 _MEMBER_KINDS = frozenset({Kind.METHOD, Kind.PROPERTY})
 _TYPE_KINDS = (CONTAINER_KINDS - {Kind.MODULE}) | {Kind.TYPE}
 # How many readings, and cells of users by files, are weighed at once: bounds the memory.
-_CHUNK_READINGS = 2**19
-_CHUNK_CELLS = 2**24
+_CHUNK_READINGS = 2**18
+_CHUNK_CELLS = 2**23
 
 
 @dataclass(frozen=True, slots=True, eq=False)
