@@ -22,6 +22,7 @@ more than 200 define not at all.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ _TYPE_KINDS = (CONTAINER_KINDS - {Kind.MODULE}) | {Kind.TYPE}
 # How many readings, and cells of users by files, are weighed at once: bounds the memory.
 _CHUNK_READINGS = 2**18
 _CHUNK_CELLS = 2**23
+_THREADS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,18 +264,24 @@ def _readings(corpus: Corpus, links: ImportLinks, places: _Places, uses: _Uses) 
          for number in range(int(corpus.languages.max(initial=0)) + 1)],
         dtype=np.float32,
     )[corpus.languages]  # fmt: skip
-    found = [_Readings.none()]
-    for chunk in _chunks(open_uses, counts[uses.symbols[open_uses]], uses.rows, imports.most_rows):
+    is_rare = definers <= _MOST_DEFINERS
+
+    def read(chunk: Ints) -> _Readings:
         of_use, place = _pairs(chunk, places, uses, counts)
         users, targets = uses.rows[of_use], places.rows[place]
         is_imported = imports.among(users, targets)
-        kept = np.flatnonzero(is_imported | (definers <= _MOST_DEFINERS)[of_use])
+        kept = np.flatnonzero(is_imported | is_rare[of_use])
         users, targets, is_imported = users[kept], targets[kept], is_imported[kept]
         relations = beside[users]
         relations[folders[users] != folders[targets]] = 0.0
         relations[is_imported] = _IMPORTED
-        found.append(_Readings(of_use[kept], place[kept], relations))
-    return _Readings.joined(found)
+        return _Readings(of_use[kept], place[kept], relations)
+
+    sizes = counts[uses.symbols[open_uses]]
+    chunks = _chunks(open_uses, sizes, uses.rows, imports.most_rows)
+    # NumPy lets other threads run while it works.
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return _Readings.joined([_Readings.none(), *threads.map(read, chunks)])
 
 
 def _pairs(chunk: Ints, places: _Places, uses: _Uses, counts: Ints) -> tuple[Ints, Ints]:
