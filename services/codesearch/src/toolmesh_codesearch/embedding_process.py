@@ -1,7 +1,8 @@
-"""Runs the process that embeds batches of texts."""
+"""Runs the process that embeds batches of texts, at low priority: all else goes first."""
 
 import asyncio
 import contextlib
+import os
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Sequence
@@ -11,6 +12,7 @@ import msgspec
 
 from toolmesh_codesearch.meanings import DIMENSIONS
 
+_NICE = 15
 _START_SECONDS = 60.0
 _BATCH_SECONDS = 300.0
 
@@ -68,6 +70,9 @@ async def embedding_process(threads: int) -> AsyncGenerator[EmbeddingProcess]:
     if stdin is None or stdout is None:
         raise EmbeddingFailedError("the embedding process has no pipes")
     try:
+        # From here, since loading what it needs is the better part of a second already.
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await stdout.readexactly(4)

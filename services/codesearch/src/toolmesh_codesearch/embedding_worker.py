@@ -1,4 +1,4 @@
-"""The process that embeds, at low priority: searches and everything else go first.
+"""The process that embeds.
 
 It speaks frames over its standard input and output: four bytes of length (big endian), then as many
 bytes. The first frame it sends is empty and says that it is ready. Each frame in is a MessagePack
@@ -17,7 +17,6 @@ from toolmesh_codesearch.meanings import quantised
 from toolmesh_codesearch.unit_texts import cleaned
 from toolmesh_serving.memory import bound_free_memory
 
-_NICE = 15
 _MOST_TOKENS = 128
 
 
@@ -33,7 +32,6 @@ def _write_frame(stream: BinaryIO, data: bytes) -> None:
 
 def main() -> None:
     """Answer frames until the input ends."""
-    os.nice(_NICE)
     bound_free_memory()
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not end up between the frames.
