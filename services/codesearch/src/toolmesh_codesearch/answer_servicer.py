@@ -20,7 +20,7 @@ Answer = TypeVar(
 )
 
 _MOST_LINES_NAMED = 10
-_CHARACTERS_A_TOKEN = 3.0
+_CHARACTERS_A_TOKEN = 3.8
 _DIGITS_A_TOKEN = 3
 # What a hit costs to have code at all: the names of its fields, its line.
 _CODE_FIELDS = 16
@@ -74,7 +74,8 @@ class AnswerWriter:
     ) -> Answer:
         """Return the answer with as much code as fits; `bare` has none."""
         best = bare
-        budget = float(most - bare.token_count)
+        # Of a budget larger than all of the code, a part would still be all of it.
+        budget = float(min(most - bare.token_count, sum(map(_size, codes))))
         for _ in range(_ROUNDS):
             shown = _shortened(codes, int(budget))
             answer = self._counted(_answer(kind, page, len(codes), shown), most)
@@ -142,11 +143,16 @@ def _hit(found: FoundUnit) -> hit_pb2.Hit:
 
 def _shortened(codes: Sequence[HitCode], budget: int) -> list[HitCode]:
     """Cut codes to about so many tokens together."""
-    sizes = [int(len(code.text) / _CHARACTERS_A_TOKEN) + _CODE_FIELDS for code in codes]
+    sizes = [_size(code) for code in codes]
     return [
         code if share >= size else code.shortened(_lines_within(code, share - _CODE_FIELDS))
         for code, size, share in zip(codes, sizes, shares(sizes, budget), strict=True)
     ]
+
+
+def _size(code: HitCode) -> int:
+    """Return about how many tokens code has."""
+    return int(len(code.text) / _CHARACTERS_A_TOKEN) + _CODE_FIELDS
 
 
 def _lines_within(code: HitCode, tokens: int) -> int:

@@ -196,6 +196,18 @@ async def test_an_answer_keeps_to_its_tokens(search: Search, most: int) -> None:
         assert response.truncated or response.hits[0].code_truncated
 
 
+async def test_code_of_many_tokens_is_cut_and_not_left_out(search: Search, push_tree: Any) -> None:
+    """Code with more tokens than its length tells loses its last lines when it does not fit."""
+    rows = "".join(f"    [{number}, {number * 7}, {number * 13}],\n" for number in range(90))
+    workspace = (await push_tree({"table.py": f"def load():\n    return [\n{rows}    ]\n"})).id
+    whole = await search(workspace=workspace, query="load", page_size=1)
+    assert not whole.hits[0].code_truncated
+    most = whole.token_count - 40
+    cut = await search(workspace=workspace, query="load", page_size=1, max_tokens=most)
+    assert cut.hits[0].code_truncated
+    assert most * 0.9 < cut.token_count <= most
+
+
 async def test_one_edited_file_is_all_that_is_read(
     codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any
 ) -> None:
