@@ -27,6 +27,9 @@ _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_SURROGATES = re.compile(
+    r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"
+)
 _TEXT_TAGS = ("!", "tag:yaml.org,2002:str")
 _NO_KEY = object()
 _MERGE = object()
@@ -164,7 +167,7 @@ def read_rule_text(text: str) -> Any:
     reader = _Reader()
     documents = 0
     try:
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        for event in yaml.parse(_without_surrogates(text), Loader=yaml.CSafeLoader):
             documents += isinstance(event, yaml.DocumentStartEvent)
             if documents > 1:
                 raise _at(event, "more than one document")
@@ -176,6 +179,18 @@ def read_rule_text(text: str) -> Any:
     except yaml.YAMLError as error:
         raise TextUnreadableError(f"not YAML: {str(error).splitlines()[0]}") from error
     return reader.document
+
+
+def _without_surrogates(text: str) -> str:
+    """JSON has but escapes of four digits, and writes an emoji as two of them: YAML has longer."""
+    if not text.lstrip().startswith("{"):
+        return text
+    return _SURROGATES.sub(_longer_escape, text)
+
+
+def _longer_escape(found: re.Match[str]) -> str:
+    high, low = int(found[2], 16), int(found[3], 16)
+    return f"{found[1]}\\U{0x10000 + ((high - 0xD800) << 10) + low - 0xDC00:08x}"
 
 
 @dataclass(frozen=True, slots=True)

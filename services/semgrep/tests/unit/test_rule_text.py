@@ -1,5 +1,6 @@
 """Rule files that anybody may send."""
 
+import json
 import time
 
 import pytest
@@ -51,6 +52,18 @@ def test_plain_words_mean_what_the_engine_takes_them_for() -> None:
     digits = "9" * 10_000
     assert read_rule_text(f"a: {digits}") == {"a": digits}
     assert read_rule_text("a: " + "1:" * 200_000 + "1")["a"].startswith("1:1")
+
+
+def test_json_is_read_as_it_is_written() -> None:
+    """Also with escapes that YAML does not know, and what only looks like them."""
+    document = {"a": ["😀é/\u2028\t", "\\ud83d\\ude00", "\\😀", 1, 1.5, None, True], "b": {}}
+    assert read_rule_text(json.dumps(document)) == document
+    assert read_rule_text(json.dumps(document, ensure_ascii=False, indent=2)) == document
+    for text in ('{"a": "\\ud83d"}', '{"a": "\\ud83d\\udezz"}', "{" + "\\" * 900_000):
+        with pytest.raises(TextUnreadableError, match="not YAML"):
+            read_rule_text(text)
+    block = "a: |\n  \\ud83d\\ude00\n"
+    assert read_rule_text(block) == {"a": "\\ud83d\\ude00\n"}
 
 
 def test_aliases_and_merged_mappings_are_written_out() -> None:
