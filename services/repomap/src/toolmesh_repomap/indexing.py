@@ -22,6 +22,7 @@ from toolmesh_repomap.question import QuestionMatcher
 from toolmesh_repomap.ranking import Ranker
 from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph
 from toolmesh_repomap.string_table import Ints
+from toolmesh_repomap.text_layout import TextLayout
 from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
 # A use probably means the places whose weight is at least so large a part of the best one's.
@@ -104,6 +105,11 @@ class SnapshotIndex:
         # A name that a file uses both as a member and alone has two edges.
         pairs = distinct(sources[likely] * place_count + graph.edge_places[likely])
         return np.bincount(pairs % place_count, minlength=place_count)
+
+    @cached_property
+    def text_layout(self) -> TextLayout:
+        """What writes maps as text."""
+        return TextLayout(self.corpus)
 
     @property
     def skipped(self) -> tuple[SkippedFile, ...]:

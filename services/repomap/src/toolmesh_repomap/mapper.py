@@ -13,7 +13,6 @@ from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
 from toolmesh_repomap.selection import CountTokens, Selection, TokenCounter, select
 from toolmesh_repomap.steering import steer
 from toolmesh_repomap.structured_layout import MapFile, StructuredLayout
-from toolmesh_repomap.text_layout import TextLayout
 from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 
@@ -110,7 +109,7 @@ class RepositoryMapper:
         selection = select(
             index.corpus,
             ranking,
-            structured if request.structured else TextLayout(index.corpus),
+            structured if request.structured else index.text_layout,
             max_tokens=request.max_tokens,
             counter=self._counter,
         )

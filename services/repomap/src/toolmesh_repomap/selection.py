@@ -84,6 +84,11 @@ class TokenCounter:
 class Layout(Protocol):
     """A way to write a map."""
 
+    @property
+    def line_costs(self) -> dict[int, int]:
+        """How many tokens the lines of definitions have, as far as they were counted."""
+        ...
+
     def header(self, row: int) -> str:
         """Return what stands above the definitions of a file."""
         ...
@@ -215,7 +220,7 @@ class _Choice:
             if shown is not None and self._is_shown(shown, definition):
                 continue
             added = self._added(shown or (), definition)
-            cost = sum([self._cost(self.layout.line(each)) for each in added])
+            cost = sum([self._line_cost(each) for each in added])
             if shown is None:
                 cost += self._cost(self.layout.header(row))
             if cost <= budget:
@@ -239,6 +244,12 @@ class _Choice:
         """Return what a definition adds to those that its file shows: itself and those around."""
         around = self.corpus.around(definition)
         return [definition, *[outer for outer in around if outer not in shown]]
+
+    def _line_cost(self, definition: int) -> int:
+        cost = self.layout.line_costs.get(definition)
+        if cost is None:
+            cost = self.layout.line_costs[definition] = self._cost(self.layout.line(definition))
+        return cost
 
     def _cost(self, line: str) -> int:
         return self.counter.piece(line + "\n")

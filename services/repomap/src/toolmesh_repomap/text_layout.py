@@ -4,15 +4,21 @@ from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.selection import Shown
 
 _INDENT = "  "
+# Of some 150 bytes each.
+_MOST_LINES = 20_000
 
 
 class TextLayout:
-    """A map as text: a path, then its definitions with their line numbers, as deep as they lie."""
+    """A map as text: a path, then its definitions with their line numbers, as deep as they lie.
+
+    Lines are remembered for other maps of the same corpus, some tens of thousands of them.
+    """
 
     def __init__(self, corpus: Corpus) -> None:
         self._corpus = corpus
         self._lines: dict[int, str] = {}
         self._widths: dict[int, int] = {}
+        self.line_costs: dict[int, int] = {}
 
     def header(self, row: int) -> str:
         """Return the path; the empty line above it costs nothing, as newlines in a row are one."""
@@ -22,6 +28,9 @@ class TextLayout:
         """Return the line of a definition."""
         line = self._lines.get(definition)
         if line is None:
+            if len(self._lines) >= _MOST_LINES:
+                self._lines.clear()
+                self.line_costs.clear()
             line = self._lines[definition] = self._line(definition)
         return line
 
