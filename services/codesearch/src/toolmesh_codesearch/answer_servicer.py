@@ -48,6 +48,10 @@ class AnswerWriter:
     def __init__(self, count_tokens: Callable[[str], int]) -> None:
         self._count_tokens = count_tokens
 
+    def prepare(self) -> None:
+        """Load what counting needs: it takes a while the first time, and nothing later."""
+        self._count_tokens("")
+
     def write(self, kind: type[Answer], page: Page, most: int) -> Answer:
         """Return the answer: as many of the hits as fit, then as much of their code.
 

@@ -76,7 +76,9 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
             token = PageToken.read(request.page_token, name)
         snapshot = await self._snapshots.open(request.workspace, token.snapshot.hex())
         find = self._searches.page if request.page_token else self._searches.run
-        result = await find(name, spec, snapshot)
+        result, _ = await asyncio.gather(
+            find(name, spec, snapshot), asyncio.to_thread(self._writer.prepare)
+        )
         end = min(token.offset + (request.page_size or _DEFAULT_HITS), len(result))
         hits = [result.found(place) for place in range(token.offset, end)]
         contents = await _contents(snapshot, {hit.digest for hit in hits if hit.unit.line})
