@@ -76,9 +76,7 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
             token = PageToken.read(request.page_token, name)
         snapshot = await self._snapshots.open(request.workspace, token.snapshot.hex())
         find = self._searches.page if request.page_token else self._searches.run
-        result, _ = await asyncio.gather(
-            find(name, spec, snapshot), asyncio.to_thread(self._writer.prepare)
-        )
+        result, _ = await asyncio.gather(find(name, spec, snapshot), self._writer.prepare())
         end = min(token.offset + (request.page_size or _DEFAULT_HITS), len(result))
         hits = [result.found(place) for place in range(token.offset, end)]
         contents = await _contents(snapshot, {hit.digest for hit in hits if hit.unit.line})

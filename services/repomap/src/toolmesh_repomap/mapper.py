@@ -72,7 +72,7 @@ class RepositoryMapper:
         """
         started = time.monotonic()
         (index, parsed_file_count), _ = await asyncio.gather(
-            self._keeper.index(snapshot), asyncio.to_thread(self._counter.prepare)
+            self._keeper.index(snapshot), self._counter.prepare()
         )
         indexed = time.monotonic()
         focus = _focus_rows(index, snapshot, focus_paths)
