@@ -1,5 +1,6 @@
 """Counts tokens: the one function that every tool's budget is measured with."""
 
+import asyncio
 from functools import cache
 
 import tiktoken
@@ -15,6 +16,12 @@ def _encoding() -> tiktoken.Encoding:
     # of it.
     encoding._mergeable_ranks = {}
     return encoding
+
+
+async def prepare_tokens() -> None:
+    """Load what counting needs, which takes a while, before it is first needed."""
+    if not _encoding.cache_info().currsize:
+        await asyncio.to_thread(_encoding)
 
 
 def count_tokens(text: str) -> int:

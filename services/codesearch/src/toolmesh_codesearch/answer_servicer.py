@@ -1,6 +1,5 @@
 """Turns what a search found into an answer that keeps to its tokens."""
 
-import asyncio
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -48,13 +47,6 @@ class AnswerWriter:
 
     def __init__(self, count_tokens: Callable[[str], int]) -> None:
         self._count_tokens = count_tokens
-        self._is_prepared = False
-
-    async def prepare(self) -> None:
-        """Load what counting needs, which takes a while, before it is first needed."""
-        if not self._is_prepared:
-            await asyncio.to_thread(self._count_tokens, "")
-            self._is_prepared = True
 
     def write(self, kind: type[Answer], page: Page, most: int) -> Answer:
         """Return the answer: as many of the hits as fit, then as much of their code.

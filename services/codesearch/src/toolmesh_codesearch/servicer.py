@@ -15,6 +15,7 @@ from toolmesh_codesearch.searches import Searches, SearchSpec
 from toolmesh_codesearch.selection import Filters
 from toolmesh_codesearch.workspace_client import CachedSnapshotOpener
 from toolmesh_serving.page_tokens import list_name
+from toolmesh_serving.tokens import prepare_tokens
 
 _DEFAULT_TOKENS = 4096
 _DEFAULT_HITS = 10
@@ -76,7 +77,7 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
             token = PageToken.read(request.page_token, name)
         snapshot = await self._snapshots.open(request.workspace, token.snapshot.hex())
         find = self._searches.page if request.page_token else self._searches.run
-        result, _ = await asyncio.gather(find(name, spec, snapshot), self._writer.prepare())
+        result, _ = await asyncio.gather(find(name, spec, snapshot), prepare_tokens())
         end = min(token.offset + (request.page_size or _DEFAULT_HITS), len(result))
         hits = [result.found(place) for place in range(token.offset, end)]
         contents = await _contents(snapshot, {hit.digest for hit in hits if hit.unit.line})

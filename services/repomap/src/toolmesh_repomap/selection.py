@@ -6,7 +6,6 @@ piece by piece; since tokens can span pieces, the whole is then counted as it is
 is too much is taken off again: the budget is kept exactly.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -72,13 +71,6 @@ class TokenCounter:
         self.whole = count_tokens
         """Counts the tokens of a long text."""
         self._piece = lru_cache(maxsize=_KNOWN_PIECES)(count_tokens)
-        self._is_prepared = False
-
-    async def prepare(self) -> None:
-        """Load what counting needs, which takes a while, before it is first needed."""
-        if not self._is_prepared:
-            await asyncio.to_thread(self.whole, "")
-            self._is_prepared = True
 
     def piece(self, text: str) -> int:
         """Return how many tokens a line has."""
