@@ -1,7 +1,6 @@
 """Measures the search for code: how good, how fast. See README.md."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from evals.codesearch.queries import read_queries
 from evals.codesearch.speed import Timed, measure
 from evals.codesearch.speed_report import all_met, report
 from evals.codesearch.trees import NAMES, open_tree
-from evals.processes import BenchmarkError
+from evals.goals import exit_code
 
 
 async def quality(options: argparse.Namespace) -> bool:
@@ -93,12 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        met = asyncio.run(options.run(options))
-    except BenchmarkError as error:
-        _tell(str(error))
-        return 1
-    return 2 if options.strict and not met else 0
+    return exit_code(options.run(options), strict=options.strict)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Measures what a call costs at every door: `python -m evals.gateway`. See README.md."""
 
 import argparse
-import asyncio
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from evals.gateway.measure import Plan, measure
 from evals.gateway.mesh import open_mesh
 from evals.gateway.peers_environment import install_peers, open_peer
 from evals.gateway.report import as_json, goals, table
-from evals.processes import BenchmarkError
+from evals.goals import exit_code
 
 _PACED = (doors.GRPC_DIRECT, doors.GRPC, doors.HTTP_JSON, doors.MCP)
 
@@ -73,12 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--strict", action="store_true", help="exit with 2 when a goal is not met")
     options = parser.parse_args(arguments)
-    try:
-        met = asyncio.run(benchmark(options))
-    except BenchmarkError as error:
-        _tell(str(error))
-        return 1
-    return 2 if options.strict and not met else 0
+    return exit_code(benchmark(options), strict=options.strict)
 
 
 if __name__ == "__main__":

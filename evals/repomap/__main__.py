@@ -1,7 +1,6 @@
 """Measures the repository map beside Aider's: how fast it is, how good. See README.md."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from evals.processes import BenchmarkError
+from evals.goals import exit_code
 from evals.repomap.aider_peer import ENVIRONMENT
 from evals.repomap.at_the_gateway import AtTheGateway, measure_at_the_gateway
 from evals.repomap.inputs import PACKAGES, Input, fetch_package, open_repository
@@ -134,12 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        met = asyncio.run(options.run(options))
-    except BenchmarkError as error:
-        _tell(str(error))
-        return 1
-    return 2 if options.strict and not met else 0
+    return exit_code(options.run(options), strict=options.strict)
 
 
 if __name__ == "__main__":

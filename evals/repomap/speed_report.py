@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
 
+from evals.goals import is_met
 from evals.repomap.at_the_gateway import AtTheGateway
 from evals.repomap.speed import MAX_TOKENS, Compared, Side
 
@@ -39,11 +40,7 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the goal is reached; None when there is none, or no peer to tell."""
-        if self.most is not None:
-            return self.ours <= self.most
-        if self.least_ratio is not None and self.ratio is not None:
-            return self.ratio >= self.least_ratio
-        return None
+        return is_met(self.ours, self.ratio, most=self.most, least_ratio=self.least_ratio)
 
 
 def figures(compared: Compared) -> list[Figure]:

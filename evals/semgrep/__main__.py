@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
-from evals.processes import BenchmarkError
+from evals.goals import exit_code
 from evals.repomap.inputs import PACKAGES, fetch_package, open_repository
 from evals.semgrep.cli_peer import ENVIRONMENT
 from evals.semgrep.measure import compare
@@ -53,12 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strict", action="store_true", help="exit with 2 when a goal is missed")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
-    try:
-        met = asyncio.run(run(options))
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 2 if options.strict and not met else 0
+    return exit_code(run(options), strict=options.strict)
 
 
 if __name__ == "__main__":

@@ -152,6 +152,12 @@ class _Side:
         )
         return time.perf_counter() - begun, response
 
+    async def pushed_and_scanned(self, workspace: str, tree: Path) -> tuple[float, pb.ScanResponse]:
+        begun = time.perf_counter()
+        await self.mesh.push(workspace, tree)
+        _, response = await self.scan(workspace)
+        return time.perf_counter() - begun, response
+
     async def one_file(self, tree: Path, repeats: int) -> Timed:
         """Push and scan one file, each time a new one to the service."""
         seconds: list[float] = []
@@ -159,10 +165,8 @@ class _Side:
         for number in range(repeats):
             (tree / "total.py").write_text(f"{_ONE_FILE}\n# {number}\n")
             workspace = await self.mesh.new_workspace(f"one {number}")
-            begun = time.perf_counter()
-            await self.mesh.push(workspace, tree)
-            _, response = await self.scan(workspace)
-            seconds.append(time.perf_counter() - begun)
+            took, response = await self.pushed_and_scanned(workspace, tree)
+            seconds.append(took)
             found = response.summary.finding_count
         return Timed(tuple(seconds), found)
 
@@ -174,10 +178,8 @@ class _Side:
         for number in range(repeats):
             with files[(number + 1) * 7919 % len(files)].open("a") as out:
                 out.write(added.format(number))
-            begun = time.perf_counter()
-            await self.mesh.push(workspace, tree)
-            _, response = await self.scan(workspace)
-            seconds.append(time.perf_counter() - begun)
+            took, response = await self.pushed_and_scanned(workspace, tree)
+            seconds.append(took)
             found = response.summary.finding_count
         return Timed(tuple(seconds), found)
 

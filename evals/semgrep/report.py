@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from evals.goals import is_met
 from evals.semgrep.measure import Compared, Timed, p99
 
 
@@ -24,11 +25,7 @@ class Figure:
     @property
     def met(self) -> bool | None:
         """Whether the goal is reached; None when there is none, or no peer to tell."""
-        if self.most is not None:
-            return self.ours <= self.most
-        if self.least_ratio is not None and self.ratio is not None:
-            return self.ratio >= self.least_ratio
-        return None
+        return is_met(self.ours, self.ratio, most=self.most, least_ratio=self.least_ratio)
 
 
 def figures(compared: Compared) -> list[Figure]:
