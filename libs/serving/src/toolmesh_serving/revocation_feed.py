@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import grpc.aio
 import structlog
 
 from toolmesh.identity.v1 import revocation_service_pb2, revocation_service_pb2_grpc
+from toolmesh_serving.background import working
 from toolmesh_serving.revocations import MAX_REVOCATIONS_AN_ANSWER, Revocations
 
 _log = structlog.get_logger()
@@ -26,13 +27,8 @@ async def following_revocations(channel: grpc.aio.Channel) -> AsyncGenerator[Rev
     While identity is away, what is known stays; once it is back, what was missed is made up for.
     """
     revocations = Revocations(known=False)
-    following = asyncio.create_task(_follow(channel, revocations))
-    try:
+    async with working(_follow(channel, revocations)):
         yield revocations
-    finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
 
 
 async def _follow(channel: grpc.aio.Channel, revocations: Revocations) -> None:

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from toolmesh_audit.background import working
 from toolmesh_audit.chain import Chain, Delivery
+from toolmesh_serving.background import working
 
 # One script call with more would keep others from Redis for longer than a few milliseconds.
 _MOST_EVENTS = 500

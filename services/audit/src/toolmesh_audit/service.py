@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from toolmesh.audit.v1 import audit_service_pb2_grpc
-from toolmesh_audit.background import working
 from toolmesh_audit.chain import Chain
 from toolmesh_audit.gateway_log_servicer import (
     EXPORT_PATH,
@@ -17,6 +16,7 @@ from toolmesh_audit.retention import keep_retention
 from toolmesh_audit.servicer import AuditServicer
 from toolmesh_audit.settings import Settings
 from toolmesh_contracts.contract import Contract
+from toolmesh_serving.background import working
 from toolmesh_serving.peers import open_verifier
 from toolmesh_serving.redis_store import open_store
 from toolmesh_serving.server import Service, Servicer

@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import RedisError
 
+from toolmesh_serving.background import working
 from toolmesh_serving.errors import Unavailable
 from toolmesh_serving.redis_store import Store, reaching_store
 from toolmesh_serving.revocations import (
@@ -132,11 +133,8 @@ async def open_revocation_log(store: Store) -> AsyncGenerator[RevocationLog]:
     """
     log = RevocationLog(store)
     await log.load()
-    following = asyncio.create_task(log.follow())
-    try:
-        yield log
-    finally:
-        log.close()
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+    async with working(log.follow()):
+        try:
+            yield log
+        finally:
+            log.close()

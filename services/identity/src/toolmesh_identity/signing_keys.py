@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from toolmesh_identity.secret import Secret, SecretError
+from toolmesh_serving.background import working
 from toolmesh_serving.errors import Unavailable
 from toolmesh_serving.redis_store import Store, change, note, reaching_store
 
@@ -232,10 +233,5 @@ async def following_keys(
     keys: SigningKeys, *, rotate_after_seconds: float
 ) -> AsyncGenerator[SigningKeys]:
     """Keeps the keys as they are in the store; rotates them by age, 0: never."""
-    following = asyncio.create_task(keys.follow(rotate_after_seconds=rotate_after_seconds))
-    try:
+    async with working(keys.follow(rotate_after_seconds=rotate_after_seconds)):
         yield keys
-    finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following

@@ -1,10 +1,10 @@
 """Puts the workspace service together."""
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from toolmesh.workspace.v1 import workspace_service_pb2_grpc
+from toolmesh_serving.background import working
 from toolmesh_serving.peers import open_verifier
 from toolmesh_serving.redis_store import open_store
 from toolmesh_serving.server import Service, Servicer
@@ -38,8 +38,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         blobs = BlobStore.open(settings.blob_store)
         snapshots = Snapshots(records=records, blobs=blobs, cache=ManifestCache())
         sweeper = Sweeper(records=records, leases=leases, blobs=blobs, snapshots=snapshots)
-        sweeping = asyncio.create_task(sweeper.run())
-        stack.push_async_callback(_end, sweeping)
+        await stack.enter_async_context(working(sweeper.run()))
         slots = PushSlots(
             most=settings.workspace_max_pushes,
             most_a_subject=settings.workspace_max_pushes_a_subject,
@@ -67,9 +66,3 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         )
         add = workspace_service_pb2_grpc.add_WorkspaceServiceServicer_to_server
         yield Service(name="workspace", servicers=(Servicer(add, servicer),), verifier=verifier)
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
