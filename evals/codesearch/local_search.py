@@ -12,6 +12,7 @@ from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer, SnapshotIndex
+from toolmesh_codesearch.model_file import ModelFile
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline_cache import OutlineCache
@@ -83,7 +84,8 @@ async def open_local_search(folder: Path) -> AsyncGenerator[LocalSearch]:
     async with AsyncExitStack() as stack:
         store = IndexStore(folder / "index.sqlite", max_bytes=_MOST_BYTES)
         stack.callback(store.close)
-        queue = EmbeddingQueue(store, threads=cores, idle_seconds=1)
+        model = ModelFile(folder)
+        queue = EmbeddingQueue(store, model, threads=cores, idle_seconds=1)
         stack.push_async_callback(queue.close)
         cache = OutlineCache(folder / "outlines.sqlite", max_bytes=_MOST_BYTES)
         stack.callback(cache.close)
@@ -98,5 +100,5 @@ async def open_local_search(folder: Path) -> AsyncGenerator[LocalSearch]:
         keeper = IndexKeeper(indexer, kept_units=1, idle_seconds=86_400, on_index=queue.want)
         stack.callback(keeper.close)
         yield LocalSearch(
-            keeper, vocabulary, queue, ContentCache(max_bytes=2**26), ModelEmbedder(enabled=True)
+            keeper, vocabulary, queue, ContentCache(max_bytes=2**26), ModelEmbedder(model)
         )

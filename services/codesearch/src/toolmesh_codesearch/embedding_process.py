@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -46,7 +47,7 @@ class EmbeddingProcess:
 
 
 @contextlib.asynccontextmanager
-async def embedding_process(threads: int) -> AsyncGenerator[EmbeddingProcess]:
+async def embedding_process(model: Path, threads: int) -> AsyncGenerator[EmbeddingProcess]:
     """Start a process, and end it.
 
     Raises:
@@ -58,6 +59,7 @@ async def embedding_process(threads: int) -> AsyncGenerator[EmbeddingProcess]:
             "-I",  # neither the folder nor the environment that the service runs in is its business
             "-m",
             "toolmesh_codesearch.embedding_worker",
+            str(model),
             str(threads),
             stdin=PIPE,
             stdout=PIPE,

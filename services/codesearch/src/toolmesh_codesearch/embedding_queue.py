@@ -14,6 +14,7 @@ from toolmesh_codesearch.embedding_process import (
 )
 from toolmesh_codesearch.index_store import IndexStore, part_key
 from toolmesh_codesearch.indexing import SnapshotIndex
+from toolmesh_codesearch.model_file import ModelFile, ModelMissingError
 
 _log = structlog.get_logger(__name__)
 
@@ -30,8 +31,11 @@ class EmbeddingQueue:
     `threads` is how many it may use; with 0 no embeddings are made. It lives on for `idle_seconds`.
     """
 
-    def __init__(self, store: IndexStore, *, threads: int, idle_seconds: float) -> None:
+    def __init__(
+        self, store: IndexStore, model: ModelFile, *, threads: int, idle_seconds: float
+    ) -> None:
         self._store = store
+        self._model = model
         self._threads = threads
         self._idle_seconds = idle_seconds
         self._wanted: OrderedDict[str, SnapshotIndex] = OrderedDict()
@@ -70,14 +74,17 @@ class EmbeddingQueue:
     async def _run(self) -> None:
         try:
             failures = 0
+            file = await self._model.path()
             while self._wanted and failures < _MOST_FAILURES:
                 try:
-                    async with embedding_process(self._threads) as process:
+                    async with embedding_process(file, self._threads) as process:
                         await self._serve(process)
                         failures = 0
                 except EmbeddingFailedError as error:
                     failures += 1
                     _log.warning("codesearch.embedding_failed", error=str(error))
+        except ModelMissingError as error:
+            _log.warning("codesearch.no_model", error=str(error))
         finally:
             self._wanted.clear()
             async with self._stepped:

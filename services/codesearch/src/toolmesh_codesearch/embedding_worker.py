@@ -3,11 +3,12 @@
 It speaks frames over its standard input and output: four bytes of length (big endian), then as many
 bytes. The first frame it sends is empty and says that it is ready. Each frame in is a MessagePack
 array of texts, each frame out their embeddings in the same order, as rows of 8-bit integers. It
-ends when its input ends. Its argument is how many threads it may use.
+ends when its input ends. Its arguments are the model's file and how many threads it may use.
 """
 
 import os
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -36,7 +37,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not end up between the frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    model = EmbeddingModel(threads=int(sys.argv[1]), most_tokens=_MOST_TOKENS, is_compact=True)
+    file, threads = sys.argv[1:]
+    model = EmbeddingModel(Path(file), threads=int(threads), most_tokens=_MOST_TOKENS)
     decoder = msgspec.msgpack.Decoder(list[str])
     _write_frame(answers, b"")
     while (data := _read_frame(sys.stdin.buffer)) is not None:

@@ -7,6 +7,7 @@ import structlog
 from numpy.typing import NDArray
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
+from toolmesh_codesearch.model_file import ModelFile, ModelMissingError
 
 _log = structlog.get_logger(__name__)
 
@@ -16,20 +17,26 @@ _MOST_CHARACTERS = 4000
 class ModelEmbedder:
     """Loads the model when it is first needed; without a model, there are no embeddings."""
 
-    def __init__(self, *, enabled: bool) -> None:
-        self._enabled = enabled
+    def __init__(self, file: ModelFile | None) -> None:
+        self._file = file
         self._model: EmbeddingModel | None = None
         self._loading = asyncio.Lock()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a model that need not be loaded first."""
+        return self._model is not None
 
     async def embed(self, text: str) -> NDArray[np.float32] | None:
         """Return a vector of length 1; None when there is no model."""
         async with self._loading:
-            if self._model is None and self._enabled:
+            if self._model is None and self._file is not None:
                 try:
-                    self._model = await asyncio.to_thread(EmbeddingModel, threads=1)
-                except FileNotFoundError as error:
+                    path = await self._file.path()
+                    self._model = await asyncio.to_thread(EmbeddingModel, path, threads=1)
+                except ModelMissingError as error:
                     _log.warning("codesearch.no_model", error=str(error))
-                    self._enabled = False
+                    self._file = None
         if self._model is None:
             return None
         rows = await asyncio.to_thread(self._model.embed, [text[:_MOST_CHARACTERS]])

@@ -11,6 +11,7 @@ from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer
+from toolmesh_codesearch.model_file import ModelFile
 from toolmesh_codesearch.preparation import Preparer
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.searches import Searches
@@ -42,8 +43,10 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         )
         stack.callback(store.close)
         vocabulary = Vocabulary()
+        model = ModelFile(settings.data_folder)
         queue = EmbeddingQueue(
             store,
+            model,
             threads=settings.codesearch_embedding_threads,
             idle_seconds=settings.codesearch_worker_idle_seconds,
         )
@@ -62,7 +65,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         stack.callback(keeper.close)
         workspaces = workspace_service_pb2_grpc.WorkspaceServiceStub(channel)
         contents = ContentCache(max_bytes=settings.codesearch_content_bytes)
-        embedder = ModelEmbedder(enabled=settings.codesearch_embedding_threads > 0)
+        embedder = ModelEmbedder(model if settings.codesearch_embedding_threads else None)
         servicer = CodesearchServicer(
             searches=Searches(
                 keeper, vocabulary, embedder, most_at_once=settings.codesearch_searches

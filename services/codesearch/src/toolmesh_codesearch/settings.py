@@ -17,8 +17,8 @@ class Settings(ServingSettings):
 
     data_folder: Path = Field(
         Path("../data/codesearch"),
-        description="Where parts and embeddings are kept, from the run folder; losing it costs"
-        " time alone.",
+        description="Where parts, embeddings and the model are kept, from the run folder; losing it"
+        " costs time alone.",
     )
     codesearch_store_bytes: int = Field(
         2**30, ge=2**20, description="How large parts and embeddings may grow before old ones go."

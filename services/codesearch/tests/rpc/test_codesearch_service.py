@@ -7,14 +7,15 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf import json_format
 
 from toolmesh.codesearch.v1 import codesearch_service_pb2 as pb
 from toolmesh.codesearch.v1 import codesearch_service_pb2_grpc, hit_pb2
 from toolmesh.workspace.v1 import workspace_service_pb2
 from toolmesh_client.channels import open_channel, service_address
+from toolmesh_codesearch.model_file import ModelFile
 from toolmesh_codesearch.service import open_service
 from toolmesh_codesearch.settings import Settings
+from toolmesh_serving.answer_budget import gateway_json
 from toolmesh_serving.server import running
 from toolmesh_serving.tokens import count_tokens
 
@@ -43,9 +44,15 @@ _SHOP = {
 }
 
 
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model that is run, made once for all tests."""
+    return asyncio.run(ModelFile(tmp_path_factory.mktemp("model")).path())
+
+
 @pytest.fixture
 async def codesearch(
-    identity_pattern: str, tmp_path: Path, token_of: TokenOf
+    identity_pattern: str, tmp_path: Path, token_of: TokenOf, model_file: Path
 ) -> AsyncGenerator[codesearch_service_pb2_grpc.CodesearchServiceStub]:
     """A running codesearch service, called by the developer ann."""
     address = service_address(identity_pattern, "codesearch")
@@ -53,6 +60,8 @@ async def codesearch(
         listen=address, address_pattern=identity_pattern, data_folder=tmp_path / "codesearch"
     )
     token = await token_of("developer", subject="ann")
+    settings.data_folder.mkdir()
+    (settings.data_folder / model_file.name).hardlink_to(model_file)
 
     async def anns_token() -> str:
         return token
@@ -189,7 +198,7 @@ async def test_an_answer_keeps_to_its_tokens(search: Search, most: int) -> None:
     body = "".join(f"    value_{number} = compute({number})\n" for number in range(300))
     files = {f"m{number}.py": f"def load_{number}():\n{body}" for number in range(8)}
     response = await search(files, query="load", max_tokens=most)
-    tokens = count_tokens(json_format.MessageToJson(response, indent=None))
+    tokens = count_tokens(gateway_json(response))
     assert response.token_count == tokens <= most
     if most < 20_000:
         assert tokens > most * 0.6
