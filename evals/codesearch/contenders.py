@@ -25,6 +25,8 @@ _MOST_HITS = 4 * MOST_PLACES
 
 
 class _NoModel:
+    is_loaded = False
+
     async def embed(self, text: str) -> NDArray[np.float32] | None:
         return None
 
@@ -62,7 +64,10 @@ class Contenders:
         yield RIPGREP, await self._ripgrep.ranked(question)
 
     async def _searched(self, searches: Searches, question: str) -> list[str]:
-        result = await searches.run(b"", SearchSpec(query=question), self._snapshot)
+        async def open_snapshot() -> CachedSnapshot:
+            return self._snapshot
+
+        result = await searches.run(b"", SearchSpec(query=question), open_snapshot)
         return [self._symbols[unit] for unit in result.ranked.ranking.units[:_MOST_HITS].tolist()]
 
     async def _by_meaning(self, question: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Fits answers into token budgets: the whole answer as compact JSON, as the gateway sends it."""
 
 import json
+import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -92,7 +93,16 @@ def _fields(message: Message) -> dict[str, Any]:
 def _value(field: Any, value: Any) -> Any:
     if field.message_type is not None:
         return list(map(_fields, value)) if field.is_repeated else _fields(value)
+    if field.type == field.TYPE_FLOAT:
+        return list(map(_shortest, value)) if field.is_repeated else _shortest(value)
     if field.enum_type is not None:
         names = field.enum_type.values_by_number
         return [names[each].name for each in value] if field.is_repeated else names[value].name
     return list(value) if field.is_repeated else value
+
+
+def _shortest(value: float) -> float | int:
+    """Return the number with the fewest digits that is the same one in 32 bits."""
+    written = (float(f"{value:.{digits}g}") for digits in range(6, 10))
+    short = next(each for each in written if struct.pack("f", each) == struct.pack("f", value))
+    return int(short) if short.is_integer() else short

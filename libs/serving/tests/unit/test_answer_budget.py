@@ -5,6 +5,7 @@ import json
 import pytest
 from google.protobuf import json_format
 
+from toolmesh.codesearch.v1 import hit_pb2
 from toolmesh.semgrep.v1 import finding_pb2, semgrep_service_pb2
 from toolmesh_serving.answer_budget import fit_items, gateway_json
 from toolmesh_serving.tokens import count_tokens
@@ -49,6 +50,13 @@ def test_all_fields_are_written_as_the_gateway_writes_them() -> None:
     assert "é" in text
     bare = semgrep_service_pb2.ScanResponse()
     assert "summary" not in json.loads(gateway_json(bare))
+
+
+@pytest.mark.parametrize("number", ["0", "1", "0.35", "0.16666667", "1e-05", "123456.79"])
+def test_numbers_are_written_with_as_few_digits_as_the_gateway_writes(number: str) -> None:
+    """One with 32 bits is not written with the digits that 64 bits would have."""
+    hit = hit_pb2.Hit(score=float(number))
+    assert f'"score":{number},' in gateway_json(hit)
 
 
 @pytest.mark.parametrize("max_tokens", [60, 100, 500, 2_000])

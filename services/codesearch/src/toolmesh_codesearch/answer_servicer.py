@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from google.protobuf import json_format
-from google.protobuf.message import Message
-
 from toolmesh.codesearch.v1 import codesearch_service_pb2, hit_pb2
 from toolmesh_codesearch.errors import SearchInvalid
 from toolmesh_codesearch.hit_code import HitCode, code_of, shares
 from toolmesh_codesearch.page_tokens import PageToken
 from toolmesh_codesearch.searches import FoundUnit, Result
+from toolmesh_serving.answer_budget import gateway_json
 
 Answer = TypeVar(
     "Answer", codesearch_service_pb2.SearchResponse, codesearch_service_pb2.FindSimilarResponse
@@ -93,7 +91,7 @@ class AnswerWriter:
     def _counted(self, answer: Answer, most: int) -> Answer:
         """Set how many tokens an answer has, the digits that say so included."""
         answer.token_count = most
-        others = self._count_tokens(_json(answer)) - _digit_tokens(most)
+        others = self._count_tokens(gateway_json(answer)) - _digit_tokens(most)
         # Digits are tokens of their own, so that how many they are need not be counted again.
         answer.token_count = next(
             count for count in itertools.count(others + 1) if count == others + _digit_tokens(count)
@@ -168,7 +166,3 @@ def _lines_within(code: HitCode, tokens: int) -> int:
 def _digit_tokens(number: int) -> int:
     """Count the tokens of a number; three digits are one."""
     return math.ceil(len(str(number)) / _DIGITS_A_TOKEN)
-
-
-def _json(message: Message) -> str:
-    return json_format.MessageToJson(message, indent=None)

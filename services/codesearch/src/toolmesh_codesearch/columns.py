@@ -49,11 +49,13 @@ class Postings:
             return slice(0, 0)
         return slice(int(self.starts[at]), int(self.starts[at + 1]))
 
-    def has(self, term: int, owner: int) -> bool:
-        """Return whether something has a term."""
-        owners = self.owners[self.of(term)]
-        at = int(np.searchsorted(owners, np.int32(owner)))
-        return at < len(owners) and int(owners[at]) == owner
+    def have(self, term: int, owners: NDArray[np.signedinteger]) -> NDArray[np.bool_]:
+        """Return which of some things have a term."""
+        having = self.owners[self.of(term)]
+        if not len(having):
+            return np.zeros(len(owners), dtype=np.bool_)
+        at = np.searchsorted(having, owners.astype(having.dtype))
+        return having[np.minimum(at, len(having) - 1)] == owners
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 DIMENSIONS = 384
 # Rows that are turned into floats at once: they stay in the processor's cache.
 _CHUNK_ROWS = 2048
-_MOST_EXACT = 4096
+_MOST_EXACT = 2048
 _SIGN_WORDS = DIMENSIONS // 64
 _COSINES = np.cos(np.pi * np.arange(DIMENSIONS + 1) / DIMENSIONS).astype(np.float32)
 
@@ -83,7 +83,7 @@ class Meanings:
     def likeness(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the cosine of each unit's embedding and a vector of length 1; 0 where none is.
 
-        Of more than 4,096 units, the nearest so many have the exact one, and the others about it.
+        Of more than 2,048 units, the nearest so many have the exact one, and the others about it.
         """
         if len(self._rows) <= _MOST_EXACT:
             return self._cosines(np.arange(len(self._rows)), vector)

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ _MOST_WORDS_SHOWN = 8
 _KEPT_RESULTS = 64
 # More threads finish no sooner, and the event loop, with every other call, waits for all of them.
 _RANKED_AT_ONCE = 2
+
+# The lines that match a pattern, by the unit that they are in.
+Matches: TypeAlias = Mapping[int, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +71,34 @@ class Ranked:
     ranking: Ranking
     word_weights: Mapping[int, float]
     likeness: NDArray[np.float32] | None
-    lines: Mapping[int, Sequence[int]]
+    lines: Matches
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Result:
-    """What a search found, and the index that tells more of it."""
+    """What a search found in a snapshot, and the index that tells more of it."""
 
+    snapshot: CachedSnapshot
     index: SnapshotIndex
     ranked: Ranked
 
     def __len__(self) -> int:
         return len(self.ranked.ranking.units)
 
-    def found(self, place: int) -> FoundUnit:
-        """Return the hit at a place in the order."""
-        ranked, ranking = self.ranked, self.ranked.ranking
+    def hits(self, start: int, end: int) -> list[FoundUnit]:
+        """Return the hits from a place in the order to before another."""
+        ranked = self.ranked
+        units = ranked.ranking.units[start:end]
+        terms = self.index.word_scorer.terms_in(units, ranked.word_weights)
+        return [
+            self._hit(place, [ranked.query.words[term] for term in own[:_MOST_WORDS_SHOWN]])
+            for place, own in enumerate(terms, start)
+        ]
+
+    def _hit(self, place: int, matched_words: Sequence[str]) -> FoundUnit:
+        ranked, ranking, columns = self.ranked, self.ranked.ranking, self.index.columns
         number = int(ranking.units[place])
-        columns = self.index.columns
         file = columns.files[int(columns.unit_files[number])]
-        terms = self.index.word_scorer.terms_in(number, ranked.word_weights)[:_MOST_WORDS_SHOWN]
         return FoundUnit(
             path=file.path,
             digest=file.digest,
@@ -95,14 +106,22 @@ class Result:
             unit=columns.unit(number),
             score=float(ranking.scores[place]),
             exact_name=number in ranking.exact,
-            matched_words=[ranked.query.words[term] for term in terms],
+            matched_words=matched_words,
             meaning=float(ranked.likeness[place]) if ranked.likeness is not None else 0.0,
             matched_lines=ranked.lines.get(number, ()),
         )
 
 
+OpenSnapshot: TypeAlias = Callable[[], Awaitable[CachedSnapshot]]
+
+
 class QueryEmbedder(Protocol):
     """Gives the embedding of a query."""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a model that need not be loaded first."""
+        ...
 
     async def embed(self, text: str) -> NDArray[np.float32] | None:
         """Return a vector of length 1, or None when there is no model."""
@@ -133,56 +152,70 @@ class Searches:
         )
         self._kept: OrderedDict[tuple[str, bytes], Ranked] = OrderedDict()
 
-    async def page(self, name: bytes, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
+    async def page(self, name: bytes, spec: SearchSpec, open_snapshot: OpenSnapshot) -> Result:
         """Return what a search found that is asked for its next page; `name` tells it from others.
 
         Raises what `run` raises.
         """
+        snapshot = await open_snapshot()
         kept = self._kept.get((snapshot.digest, name))
         if kept is None:
-            return await self.run(name, spec, snapshot)
+            return await self.run(name, spec, open_snapshot)
         index, _ = await self._keeper.index(snapshot)
-        return Result(index, kept)
+        return Result(snapshot, index, kept)
 
-    async def run(self, name: bytes, spec: SearchSpec, snapshot: CachedSnapshot) -> Result:
-        """Return what a search finds.
+    async def run(self, name: bytes, spec: SearchSpec, open_snapshot: OpenSnapshot) -> Result:
+        """Return what a search finds in the snapshot that is opened for it.
 
         Raises:
             SearchInvalid, RegexInvalid, LanguageUnknown: the field at fault is named.
             SearchesBusy: too many are under way.
-            And what the snapshot's `read_many` raises.
+            And what `open_snapshot` and the snapshot's `read_many` raise.
         """
         pattern = _pattern(spec)
         selection = Selection(spec.filters)
         with self._limit.place():
-            index, _ = await self._keeper.index(snapshot)
-            ranked = await self._find(spec, pattern, selection, index, snapshot)
+            # The query is embedded while others are asked for the snapshot.
+            embedding = asyncio.create_task(self._embed(spec, is_early=True))
+            try:
+                snapshot = await open_snapshot()
+                index, _ = await self._keeper.index(snapshot)
+                matches = await _matches(pattern, selection, index, snapshot)
+                vector = await embedding
+            finally:
+                embedding.cancel()
+            if vector is None and index.meanings.share_ready:
+                vector = await self._embed(spec)
+            ranked = await self._rank(spec, selection, index, vector, matches)
         self._kept[snapshot.digest, name] = ranked
         while len(self._kept) > _KEPT_RESULTS:
             self._kept.popitem(last=False)
-        return Result(index, ranked)
+        return Result(snapshot, index, ranked)
 
-    async def _find(
+    async def _embed(
+        self, spec: SearchSpec, *, is_early: bool = False
+    ) -> NDArray[np.float32] | None:
+        """Embed the query, if it has one; early only when that takes no time to prepare."""
+        if not spec.query.strip() or (is_early and not self._embedder.is_loaded):
+            return None
+        async with self._turns:
+            return await self._embedder.embed(spec.query)
+
+    async def _rank(
         self,
         spec: SearchSpec,
-        pattern: TextPattern | None,
         selection: Selection,
         index: SnapshotIndex,
-        snapshot: CachedSnapshot,
+        vector: NDArray[np.float32] | None,
+        matches: Matches | None,
     ) -> Ranked:
-        text = spec.query or spec.exact_text
-        query = read_query(text, self._vocabulary, is_code=spec.is_snippet)
-        mask = await asyncio.to_thread(selection.mask, index.columns)
-        lines: dict[int, list[int]] = {}
-        if pattern is not None:
-            lines = await units_matching(pattern, index.columns, snapshot, mask)
-            mask = np.zeros(index.columns.unit_count, dtype=np.bool_)
-            mask[list(lines)] = True
+        def work() -> Ranked:
+            text = spec.query or spec.exact_text
+            query = read_query(text, self._vocabulary, is_code=spec.is_snippet)
+            return _ranked(index, query, vector, selection, matches)
+
         async with self._turns:
-            vector = None
-            if spec.query.strip() and index.meanings.share_ready:
-                vector = await self._embedder.embed(spec.query)
-            return await asyncio.to_thread(_ranked, index, query, vector, mask, lines)
+            return await asyncio.to_thread(work)
 
 
 def _pattern(spec: SearchSpec) -> TextPattern | None:
@@ -198,22 +231,40 @@ def _pattern(spec: SearchSpec) -> TextPattern | None:
     return None
 
 
+async def _matches(
+    pattern: TextPattern | None,
+    selection: Selection,
+    index: SnapshotIndex,
+    snapshot: CachedSnapshot,
+) -> Matches | None:
+    """Return the lines that match a pattern, by the unit; None when there is no pattern."""
+    if pattern is None:
+        return None
+    mask = await asyncio.to_thread(selection.mask, index.columns)
+    return await units_matching(pattern, index.columns, snapshot, mask)
+
+
 def _ranked(
     index: SnapshotIndex,
     query: Query,
     vector: NDArray[np.float32] | None,
-    mask: NDArray[np.bool_] | None,
-    lines: dict[int, list[int]],
+    selection: Selection,
+    matches: Matches | None,
 ) -> Ranked:
+    if matches is None:
+        mask = selection.mask(index.columns)
+    else:
+        mask = np.zeros(index.columns.unit_count, dtype=np.bool_)
+        mask[list(matches)] = True
     scored = index.word_scorer.score(query.words)
     meanings = index.meanings.likeness(vector) if vector is not None else None
     named = named_units(query, index.columns)
     ranking = rank(scored.scores, meanings, named, index.weights, mask, bulk=index.bulk)
-    if lines:
+    if matches:
         # What matches a pattern is a hit, whatever the query says.
-        rest = np.setdiff1d(np.fromiter(lines, dtype=np.int64), ranking.units)
+        rest = np.setdiff1d(np.fromiter(matches, dtype=np.int64), ranking.units)
         units = np.concatenate((ranking.units, rest))[:MOST_HITS]
         scores = np.concatenate((ranking.scores, np.zeros(len(rest), dtype=np.float32)))
         ranking = Ranking(units, scores[:MOST_HITS], ranking.exact)
     likeness = meanings[ranking.units] if meanings is not None else None
-    return Ranked(query, ranking, scored.weights, likeness, lines)
+    return Ranked(query, ranking, scored.weights, likeness, matches or {})

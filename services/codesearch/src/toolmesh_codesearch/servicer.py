@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from toolmesh.codesearch.v1 import codesearch_service_pb2, codesearch_service_pb2_grpc
@@ -75,12 +76,11 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
         token = PageToken(0, bytes.fromhex(request.snapshot), name)
         if request.page_token:
             token = PageToken.read(request.page_token, name)
-        snapshot = await self._snapshots.open(request.workspace, token.snapshot.hex())
+        opening = partial(self._snapshots.open, request.workspace, token.snapshot.hex())
         find = self._searches.page if request.page_token else self._searches.run
-        result, _ = await asyncio.gather(find(name, spec, snapshot), prepare_tokens())
-        end = min(token.offset + (request.page_size or _DEFAULT_HITS), len(result))
-        hits = [result.found(place) for place in range(token.offset, end)]
-        contents = await _contents(snapshot, {hit.digest for hit in hits if hit.unit.line})
+        result, _ = await asyncio.gather(find(name, spec, opening), prepare_tokens())
+        hits = result.hits(token.offset, token.offset + (request.page_size or _DEFAULT_HITS))
+        contents = await _contents(result.snapshot, {hit.digest for hit in hits if hit.unit.line})
         page = Page(result, hits, contents, token)
         most = request.max_tokens or _DEFAULT_TOKENS
         return await asyncio.to_thread(lambda: self._writer.write(kind, page, most))

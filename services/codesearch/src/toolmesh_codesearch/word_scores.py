@@ -55,15 +55,16 @@ class WordScorer:
         scores[found] += file_scores[columns.unit_files[found]]
         return WordScores(scores, {term: weights[term] for term in ranked})
 
-    def terms_in(self, unit: int, terms: Iterable[int]) -> list[int]:
-        """Return those of the terms that a unit, or its path, has."""
+    def terms_in(self, units: NDArray[np.int64], terms: Iterable[int]) -> list[list[int]]:
+        """Return for each unit those of the terms that it, or its path, has."""
         columns = self._columns
-        file = int(columns.unit_files[unit])
-        return [
-            term
-            for term in terms
-            if columns.postings.has(term, unit) or columns.path_postings.has(term, file)
-        ]
+        files = columns.unit_files[units]
+        found: list[list[int]] = [[] for _ in units]
+        for term in terms:
+            has = columns.postings.have(term, units) | columns.path_postings.have(term, files)
+            for place in np.flatnonzero(has).tolist():
+                found[place].append(term)
+        return found
 
     def _weight(self, term: int) -> float:
         place = self._columns.postings.of(term)
