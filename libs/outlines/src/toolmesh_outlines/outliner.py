@@ -20,6 +20,8 @@ from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 # Files that are in the pool's hands at once: enough to keep it busy, few enough to hold in memory.
 _MOST_IN_FLIGHT = 64
 _BATCH_FILES = 256
+# Fewer, so that little is left to do with outlines when the last has been parsed.
+_PARSED_FILES = 128
 _NOTHING = Outline()
 
 
@@ -58,12 +60,24 @@ def languages_of(snapshot: Iterable[SnapshotFile]) -> dict[str, str]:
 
 
 class Outliner:
-    """Reads the outlines of snapshots; each content is parsed once, whichever snapshots have it."""
+    """Reads the outlines of snapshots; each content is parsed once, whichever snapshots have it.
 
-    def __init__(self, pool: WorkerPool, cache: OutlineCache, *, max_file_bytes: int) -> None:
+    Without a cache, contents are parsed each time that they are asked for. `with_uses` tells
+    whether outlines say what names are used; a cache has either those that do or those that don't.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        cache: OutlineCache | None,
+        *,
+        max_file_bytes: int,
+        with_uses: bool = True,
+    ) -> None:
         self._pool = pool
         self._cache = cache
         self._max_file_bytes = max_file_bytes
+        self._with_uses = with_uses
 
     async def outline(
         self,
@@ -115,7 +129,11 @@ class Outliner:
                 yield _outlined(outlines, by_key, is_parsed=True)
 
     def _cached(self, keys: list[OutlineKey]) -> dict[OutlineKey, Outline]:
-        return _decoded(self._cache.get_many(keys))
+        return _decoded(self._cache.get_many(keys)) if self._cache is not None else {}
+
+    def _keep(self, outlines: dict[OutlineKey, bytes]) -> None:
+        if self._cache is not None:
+            self._cache.put_many(outlines)
 
     async def _parsed(
         self, snapshot: Snapshot, keys: Iterable[OutlineKey]
@@ -129,12 +147,12 @@ class Outliner:
         async with aclosing(self._extracted(snapshot, languages)) as extracted:
             async for key, outline in extracted:
                 batch[key] = outline
-                if len(batch) >= _BATCH_FILES:
-                    await asyncio.to_thread(self._cache.put_many, batch)
+                if len(batch) >= _PARSED_FILES:
+                    await asyncio.to_thread(self._keep, batch)
                     yield batch
                     batch = {}
         if batch:
-            await asyncio.to_thread(self._cache.put_many, batch)
+            await asyncio.to_thread(self._keep, batch)
             yield batch
 
     async def _extracted(
@@ -145,8 +163,8 @@ class Outliner:
         try:
             async for digest, content in snapshot.read_many(languages):
                 for language in languages[digest]:
-                    task = asyncio.create_task(self._pool.extract(content, language))
-                    tasks[task] = (digest, language)
+                    work = self._pool.extract(content, language, with_uses=self._with_uses)
+                    tasks[asyncio.create_task(work)] = (digest, language)
                 if len(tasks) >= _MOST_IN_FLIGHT:
                     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                     for task in done:

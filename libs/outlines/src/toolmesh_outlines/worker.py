@@ -1,9 +1,8 @@
 """The process that parses: grammars are C code that reads hostile input, so it may crash alone.
 
 It speaks frames over its standard input and output: four bytes of length (big endian), then as many
-bytes. The first frame it sends is empty and says that it is ready. Each frame in is the MessagePack
-array `[language name, source]`, each frame out the encoded outline, in the same order. It ends when
-its input ends.
+bytes. The first frame it sends is empty and says that it is ready. Each frame in is a `Job` in
+MessagePack, each frame out the encoded outline, in the same order. It ends when its input ends.
 
 Its arguments are how many bytes of address space it may use, and how many seconds of processor time
 each file may take: past that, the kernel ends it with SIGPROF. Wall-clock time would punish files
@@ -44,7 +43,7 @@ def write_frame(stream: BinaryIO, data: bytes) -> None:
 def _outline(data: bytes, decoder: msgspec.msgpack.Decoder[Job]) -> Outline:
     job = decoder.decode(data)
     try:
-        return extract_outline(job.source, job.language)
+        return extract_outline(job.source, job.language, with_uses=job.with_uses)
     except Exception:  # one file must never cost another its outline
         traceback.print_exc()
         return Outline(skipped="could not be parsed")

@@ -84,13 +84,13 @@ class WorkerPool:
         while len(self._tasks) < min(self._max_workers, file_count / _FILES_PER_WORKER):
             self._start_worker()
 
-    async def extract(self, source: bytes, language: str) -> bytes:
-        """Return the encoded outline of a file.
+    async def extract(self, source: bytes, language: str, *, with_uses: bool = True) -> bytes:
+        """Return the encoded outline of a file, with the uses of names or without.
 
         A file that crashes its worker twice or takes too long gives an outline that says so. Raises
         WorkersUnavailableError when no worker starts.
         """
-        frame = msgspec.msgpack.encode(Job(language, source))
+        frame = msgspec.msgpack.encode(Job(language, source, with_uses))
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait(_Pending(frame, answer))
         if self._queue.qsize() > len(self._tasks) * _FILES_PER_WORKER:

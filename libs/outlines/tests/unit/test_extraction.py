@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.extraction import extract_outline
@@ -64,6 +65,15 @@ def test_uses_and_imports(name: str) -> None:
         assert found == expected[uses]
     assert not set(expected["bound"]) & outline.references.keys()
     assert list(outline.imports) == expected["imports"]
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_without_uses_nothing_else_is_missing(name: str) -> None:
+    """Definitions and imports are the same, and no name counts as used."""
+    language = assign_languages([name])[name].name
+    source = (_SAMPLES / f"{name}.txt").read_bytes()
+    bare = extract_outline(source, language, with_uses=False)
+    assert bare == structs.replace(extract_outline(source, language), references={}, members={})
 
 
 @pytest.mark.parametrize("name", _NAMES)

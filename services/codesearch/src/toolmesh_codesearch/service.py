@@ -19,7 +19,6 @@ from toolmesh_codesearch.servicer import CodesearchServicer
 from toolmesh_codesearch.settings import Settings
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_codesearch.workspace_client import CachedSnapshotOpener
-from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner
 from toolmesh_outlines.worker_pool import WorkerPool
 from toolmesh_serving.memory import bound_free_memory
@@ -79,10 +78,6 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
 
 
 def _open_outliner(settings: Settings, stack: AsyncExitStack) -> Outliner:
-    cache = OutlineCache(
-        settings.data_folder / "outlines.sqlite", max_bytes=settings.codesearch_outline_bytes
-    )
-    stack.callback(cache.close)
     pool = WorkerPool(
         max_workers=settings.codesearch_workers,
         max_memory_bytes=settings.codesearch_worker_memory_bytes,
@@ -90,4 +85,5 @@ def _open_outliner(settings: Settings, stack: AsyncExitStack) -> Outliner:
         idle_timeout=settings.codesearch_worker_idle_seconds,
     )
     stack.push_async_callback(pool.close)
-    return Outliner(pool, cache, max_file_bytes=settings.codesearch_max_file_bytes)
+    # What is made of an outline is kept, so the outline need not be; uses go into no part.
+    return Outliner(pool, None, max_file_bytes=settings.codesearch_max_file_bytes, with_uses=False)

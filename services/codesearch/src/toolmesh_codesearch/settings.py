@@ -23,9 +23,6 @@ class Settings(ServingSettings):
     codesearch_store_bytes: int = Field(
         2**30, ge=2**20, description="How large parts and embeddings may grow before old ones go."
     )
-    codesearch_outline_bytes: int = Field(
-        2**29, ge=2**20, description="How large the kept outlines may grow before old ones go."
-    )
     codesearch_content_bytes: int = Field(
         2**25, ge=2**20, description="How large the contents held in memory may be together."
     )
