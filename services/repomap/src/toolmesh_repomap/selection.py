@@ -6,6 +6,7 @@ piece by piece; since tokens can span pieces, the whole is then counted as it is
 is too much is taken off again: the budget is kept exactly.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,6 +25,9 @@ CountTokens = Callable[[str], int]
 # A line of a map has some 100 bytes.
 _KNOWN_PIECES = 20_000
 _MOST_KNOWN_CHARACTERS = 400
+# A line with its break and the empty lines after it, those of other blanks too, or the last line.
+# The encoding never takes more than that for one word, and a token is never more than a word.
+_LINES = re.compile(r"[^\n]*\n(?:\s*[\r\n])?|[^\n]+")
 # A budget that is nearly full still takes short lines: how many that are too long to pass over.
 _MOST_MISFITS = 16
 _ROUNDS = 3
@@ -68,13 +72,16 @@ class TokenCounter:
     """Counts tokens; it knows the counts of lines that it saw lately."""
 
     def __init__(self, count_tokens: CountTokens) -> None:
-        self.whole = count_tokens
-        """Counts the tokens of a long text."""
-        self._piece = lru_cache(maxsize=_KNOWN_PIECES)(count_tokens)
+        self._count = count_tokens
+        self._known = lru_cache(maxsize=_KNOWN_PIECES)(count_tokens)
+
+    def whole(self, text: str) -> int:
+        """Return how many tokens a text has, line by line: no token goes on in the next line."""
+        return sum(map(self.piece, _LINES.findall(text)))
 
     def piece(self, text: str) -> int:
-        """Return how many tokens a line has."""
-        return self._piece(text) if len(text) < _MOST_KNOWN_CHARACTERS else self.whole(text)
+        """Return how many tokens a line has, with the line break at its end."""
+        return self._known(text) if len(text) < _MOST_KNOWN_CHARACTERS else self._count(text)
 
 
 class Layout(Protocol):
