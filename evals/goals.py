@@ -1,6 +1,7 @@
 """Judges what was measured, and tells the caller of the command."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -20,10 +21,21 @@ def is_met(
 
 
 def exit_code(measuring: Coroutine[Any, Any, bool], *, strict: bool) -> int:
-    """Measure, and return 1 when that fails, 2 when a goal is missed and `strict`, else 0."""
+    """Measure, and return 1 when that fails, 2 when a goal is missed and `strict`, else 0.
+
+    SIGTERM ends it as SIGINT does: all that was started is stopped first.
+    """
+
+    async def measure() -> bool:
+        task = asyncio.ensure_future(measuring)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
+
     try:
-        met = asyncio.run(measuring)
+        met = asyncio.run(measure())
     except BenchmarkError as error:
         print(error, file=sys.stderr, flush=True)
         return 1
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     return 2 if strict and not met else 0
