@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 from msgspec import structs
@@ -32,6 +33,7 @@ class Found(NamedTuple):
     kind: Kind
     node: Node
     name_node: Node
+    name_start: int
     body_start: int
     body_end: int
 
@@ -46,27 +48,28 @@ class _Around(NamedTuple):
     kind: Kind
 
 
-def found_in(captures: dict[str, list[Node]], source: bytes, language: Language) -> list[Found]:
-    """Return the definitions of one match: one for each name in it."""
-    capture = next(name for name in captures if name.startswith("definition."))
-    kind = Kind(capture.removeprefix("definition."))
-    node = captures[capture][0]
+def found_in(
+    captures: dict[str, list[Node]], kind: Kind, source: bytes, language: Language
+) -> list[Found]:
+    """Return the definitions of one match of that kind: one for each name in it."""
+    node = captures[f"definition.{kind}"][0]
     start, end = node.byte_range
-    bodies = captures.get("body", ())
-    body_start = min((body.start_byte for body in bodies), default=end)
-    body_end = max((body.end_byte for body in bodies), default=end)
+    body_start = body_end = end
+    if bodies := captures.get("body"):
+        body_start = min([body.start_byte for body in bodies])
+        body_end = max([body.end_byte for body in bodies])
     order = int(kind in _LEAST_TELLING)
     found: list[Found] = []
-    for name_node in captures["name"]:
-        name = source[name_node.start_byte : name_node.end_byte]
+    for name_node in captures.get("name", ()):
+        name_start, name_end = name_node.byte_range
+        name = source[name_start:name_end]
         # `_` is a name for what is not used, or for a translation function: everywhere and nowhere.
         if name and name != b"_" and len(name) <= MAX_NAME_BYTES:
             text = name.decode().lstrip(":")
             if language.name_separator:
                 text = text.rpartition(language.name_separator)[2]
-            found.append(
-                Found(start, -end, order, text, kind, node, name_node, body_start, body_end)
-            )
+            span = (name_start, body_start, body_end)
+            found.append(Found(start, -end, order, text, kind, node, name_node, *span))
     return found
 
 
@@ -76,26 +79,25 @@ def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple
     definitions: list[Definition] = []
     around: list[_Around] = []
     seen: set[int] = set()
-    for item in sorted(found, key=lambda item: item[:3]):
-        name_start = item.name_node.start_byte
-        if name_start in seen:
+    for item in sorted(found, key=itemgetter(0, 1, 2)):
+        if item.name_start in seen:
             continue
-        seen.add(name_start)
+        seen.add(item.name_start)
         start, end = item.start, -item.negative_end
-        while around and (around[-1].end <= start or around[-1][:2] == (start, end)):
+        while around and not _contains(around[-1], start, end):
             around.pop()
         outer = around[-1] if around else None
         kind = _kind(item, outer, language)
         place = -1
         if not _is_hidden(item, kind, outer, language):
             signature = signature_of(
-                Header(kind, item.node, name_start, item.body_start, item.body_end),
+                Header(kind, item.node, item.name_start, item.body_start, item.body_end),
                 source=source,
                 language=language,
             )
             if not _is_import(signature, language):
                 place = len(definitions)
-                parent = next((outer.place for outer in reversed(around) if outer.place >= 0), -1)
+                parent = _parent(around)
                 line, end_line = _lines(item)
                 doc = _doc(item, docs, language)
                 new = Definition(item.name, kind, line, end_line, signature, parent, doc)
@@ -109,9 +111,22 @@ def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple
     return tuple(definitions)
 
 
+def _contains(outer: _Around, start: int, end: int) -> bool:
+    return outer.end > start and (outer.start != start or outer.end != end)
+
+
+def _parent(around: list[_Around]) -> int:
+    for outer in reversed(around):
+        if outer.place >= 0:
+            return outer.place
+    return -1
+
+
 def _is_import(signature: str, language: Language) -> bool:
     """Tell whether a definition only gives an import a name."""
-    return bool(language.import_value and re.search(rf"=\s*(?:{language.import_value})", signature))
+    if not language.import_value or "=" not in signature:
+        return False
+    return bool(re.search(rf"=\s*(?:{language.import_value})", signature))
 
 
 def _doc(item: Found, docs: DocComments, language: Language) -> str:
@@ -131,7 +146,7 @@ def _is_clause(new: Definition, last: Definition) -> bool:
 def _lines(item: Found) -> tuple[int, int]:
     """Return the first line of the header, and the last line; annotations come before the first."""
     # A typedef's name comes after the body.
-    is_behind = item.name_node.start_byte > item.body_start
+    is_behind = item.name_start > item.body_start
     first = item.node.start_point if is_behind else item.name_node.start_point
     last = item.node.end_point
     return first.row + 1, last.row + (last.column > 0)

@@ -7,6 +7,8 @@ Each language has a query file of our own in `queries/`, with these captures:
 - `@reference` a use of a name; `@reference.member` marks those that are members of something, as
   after a dot; `@reference.certain` those that no local variable can be: what is called, a type;
   `@ignore` what is no use after all;
+- `@member` and `@certain` a use with its mark in one, where all nodes of a type are such: each
+  capture takes as long as the walk over some nodes;
 - `@local` a name that is bound in the file: a parameter, a variable. Uses of it count only where
   they are certain, which keeps a variable `path` from looking like a use of some function `path`.
 
@@ -19,6 +21,7 @@ costs a fifth of the speed when parsing, and crashes when querying).
 """
 
 from collections import Counter
+from collections.abc import Container
 
 from tree_sitter import Node, QueryCursor
 
@@ -54,9 +57,9 @@ def extract_outline(source: bytes, language_name: str, *, with_uses: bool = True
     cursor = QueryCursor(grammar.definitions)
     if language.definition_depth:
         cursor.set_max_start_depth(language.definition_depth)
-    for _, captures in cursor.matches(root):
-        if "name" in captures:
-            found.extend(found_in(captures, source, language))
+    for pattern, captures in cursor.matches(root):
+        if kind := grammar.kinds[pattern]:
+            found.extend(found_in(captures, kind, source, language))
         else:
             imports.update(dict.fromkeys(_imports(captures, source, language)))
     if minified := is_minified(source):
@@ -94,24 +97,23 @@ def _references(
 ) -> tuple[dict[str, int], dict[str, int]]:
     """Count the uses of names that stand alone, and of those that are members."""
 
-    def names(capture: str) -> list[bytes]:
-        return [source[node.start_byte : node.end_byte] for node in uses.get(capture, ())]
-
-    members = Counter(names("reference.member"))
-    # A definition's own name is an identifier too, where the grammar says so.
-    own = {item.name_node.start_byte for item in found}
-    alone = Counter(
-        [
-            source[node.start_byte : node.end_byte]
-            for node in uses.get("reference", ())
-            if node.start_byte not in own
+    def names(capture: str, without: Container[int] = ()) -> list[bytes]:
+        return [
+            source[start : node.end_byte]
+            for node in uses.get(capture, ())
+            if (start := node.start_byte) not in without
         ]
-    )
+
+    # A definition's own name is an identifier too, where the grammar says so.
+    own = {item.name_start for item in found}
+    members = Counter(names("reference.member"))
+    alone = Counter(names("reference", own) + names("certain", own))
     alone.subtract(members)
     alone.subtract(names("ignore"))
-    certain = Counter(names("reference.certain"))
+    certain = Counter(names("reference.certain") + names("certain"))
     for name in set(names("local")) & alone.keys():
         alone[name] = certain[name]
+    members.update(names("member"))
     if separator := language.name_separator.encode():
         alone = _last_parts(alone, separator)
     return _as_text(alone), _as_text(members)

@@ -1,5 +1,6 @@
 """The grammars with their compiled queries, each loaded when a file first needs it."""
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple, cast
@@ -8,15 +9,21 @@ import tree_sitter_language_pack
 from tree_sitter import Parser, Query
 
 from toolmesh_outlines.languages import Language
+from toolmesh_outlines.outline import Kind
 
 _USES_MARK = "\n; Uses\n"
+_DEFINITION = re.compile(rb"@definition\.(\w+)")
 
 
 class Grammar(NamedTuple):
-    """What reads one language: definitions and imports are matched, uses are only captured."""
+    """What reads one language: definitions and imports are matched, uses are only captured.
+
+    `kinds` has what each pattern of `definitions` defines, None for an import.
+    """
 
     parser: Parser
     definitions: Query
+    kinds: tuple[Kind | None, ...]
     uses: Query
 
 
@@ -34,11 +41,24 @@ def load_grammar(name: str, query_files: tuple[str, ...]) -> Grammar:
         head, _, tail = (folder / f"{query_file}.scm").read_text().partition(_USES_MARK)
         definitions.append(head)
         uses.append(tail)
+    text = "\n".join(definitions)
+    query = Query(grammar, text)
     return Grammar(
         parser=Parser(grammar),
-        definitions=Query(grammar, "\n".join(definitions)),
+        definitions=query,
+        kinds=_kinds(query, text.encode()),
         uses=Query(grammar, "\n".join(uses)),
     )
+
+
+def _kinds(query: Query, text: bytes) -> tuple[Kind | None, ...]:
+    found = (
+        _DEFINITION.search(
+            text, query.start_byte_for_pattern(index), query.end_byte_for_pattern(index)
+        )
+        for index in range(query.pattern_count)
+    )
+    return tuple(Kind(match[1].decode()) if match else None for match in found)
 
 
 def grammar_of(language: Language) -> Grammar:

@@ -47,10 +47,21 @@ def unreadable_reason(source: bytes) -> str:
 
 def is_minified(source: bytes) -> bool:
     """Tell whether most of `source` stands on lines that no person wrote."""
-    if len(source) < _MINIFIED_MIN_BYTES:
+    if len(source) < _MINIFIED_MIN_BYTES or not _has_long_line(source):
         return False
     long_lines = (len(line) for line in source.splitlines() if len(line) > _MINIFIED_LINE_BYTES)
     return sum(long_lines) * 2 > len(source)
+
+
+def _has_long_line(source: bytes) -> bool:
+    """Tell whether there may be one, from line break to line break as far apart as it is long."""
+    start = 0
+    while len(source) - start > _MINIFIED_LINE_BYTES:
+        line_break = source.rfind(b"\n", start, start + _MINIFIED_LINE_BYTES + 1)
+        if line_break < 0:
+            return True
+        start = line_break + 1
+    return False
 
 
 def is_generated(source: bytes) -> bool:

@@ -69,26 +69,27 @@ def _after_annotations(node: Node, language: Language) -> int:
 
 
 def _without_comments(text: str, language: Language, *, keep_single_line: bool) -> str:
-    if language.line_comment == "//":
+    mark = language.line_comment
+    if mark == "//" and "/*" in text:
         text = _BLOCK_COMMENT.sub(" ", text)
     elif language.name == "ruby":
         text = _RUBY_END.sub("", text)
-    lines = text.split("\n")
-    if keep_single_line and len(lines) == 1:
-        # What looks like a comment may be a part of the value.
-        return text
-    mark = language.line_comment
-    if not mark:
+    # On a single line, what looks like a comment may be a part of the value.
+    if not mark or ("\n" not in text and (keep_single_line or mark not in text)):
         return text
     return "\n".join(
         "" if line.lstrip().startswith(mark) else line.partition(f" {mark}")[0].rstrip()
-        for line in lines
+        for line in text.split("\n")
     )
 
 
 def _one_line(text: str, language: Language) -> str:
     joined = " ".join(text.split())
-    joined = _BEFORE_CLOSING.sub("", _AFTER_OPENING.sub("", joined))
+    # Looking for them takes a tenth of the time that replacing nothing does.
+    if "( " in joined or "[ " in joined:
+        joined = _AFTER_OPENING.sub("", joined)
+    if " )" in joined or " ]" in joined:
+        joined = _BEFORE_CLOSING.sub("", joined)
     joined = joined.rstrip(":;{\\ " if language.name == "python" else ",;{\\ ")
     # The body of a function may begin with what stands before its value.
     return joined.removesuffix(" =").removesuffix(" :")

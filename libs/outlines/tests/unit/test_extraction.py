@@ -223,6 +223,12 @@ def test_broken_code_keeps_what_can_be_read() -> None:
     assert not outline.skipped
 
 
+def test_the_names_of_assigned_functions_are_no_uses() -> None:
+    """A function's own name does not count, and what it is assigned to takes no use away."""
+    source = b"api.save = function save() {}\napi.load = function () {}\nload(save)\n"
+    assert extract_outline(source, "javascript").references == {"api": 2, "load": 1, "save": 1}
+
+
 def test_headers_are_bounded() -> None:
     """A header that would fill a page is cut, and says so."""
     parameters = b", ".join(b"parameter_%d" % number for number in range(500))

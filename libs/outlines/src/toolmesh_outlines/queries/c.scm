@@ -104,11 +104,11 @@
 
 ; Uses
 
-[(identifier) (type_identifier)] @reference
+(identifier) @reference
+(type_identifier) @certain
 
 (call_expression function: (identifier) @reference.certain)
-(field_expression field: (field_identifier) @reference @reference.member)
-(type_identifier) @reference.certain
+(field_expression field: (field_identifier) @member)
 
 ; Names bound in the file
 

@@ -70,9 +70,8 @@
 ; Uses
 
 (qualified_identifier name: (identifier) @reference.certain)
-(qualified_identifier scope: (namespace_identifier) @reference @reference.certain)
+(qualified_identifier scope: (namespace_identifier) @certain)
 (template_function name: (identifier) @reference.certain)
-(base_class_clause (type_identifier) @reference.certain)
 
 ; Names bound in the file
 

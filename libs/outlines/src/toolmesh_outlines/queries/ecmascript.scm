@@ -80,9 +80,10 @@
 
 (call_expression function: (identifier) @reference.certain)
 (new_expression constructor: (identifier) @reference.certain)
-(member_expression property: (property_identifier) @reference @reference.member)
+(member_expression property: (property_identifier) @member)
 (import_specifier name: (identifier) @reference.certain)
 (export_specifier name: (identifier) @reference.certain)
+(function_expression name: (identifier) @ignore)
 
 ; Names bound in the file
 

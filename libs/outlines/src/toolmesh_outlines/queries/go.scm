@@ -40,12 +40,12 @@
 
 ; Uses
 
-[(identifier) (type_identifier)] @reference
+(identifier) @reference
+(type_identifier) @certain
 
 (call_expression function: (identifier) @reference.certain)
-(selector_expression field: (field_identifier) @reference @reference.member)
+(selector_expression field: (field_identifier) @member)
 (qualified_type name: (type_identifier) @reference.member)
-(type_identifier) @reference.certain
 (keyed_element key: (literal_element (identifier) @ignore))
 
 ; Names bound in the file

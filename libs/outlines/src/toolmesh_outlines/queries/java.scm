@@ -43,12 +43,12 @@
 
 ; Uses
 
-[(identifier) (type_identifier)] @reference
+(identifier) @reference
+(type_identifier) @certain
 
 (method_invocation name: (identifier) @reference.certain)
 (field_access field: (identifier) @reference.member)
 (method_reference (identifier) @reference.certain)
-(type_identifier) @reference.certain
 [(marker_annotation name: (identifier) @reference.certain)
  (annotation name: (identifier) @reference.certain)]
 (element_value_pair key: (identifier) @ignore)

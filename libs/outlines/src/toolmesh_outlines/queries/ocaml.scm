@@ -47,21 +47,13 @@
 
 ; Uses
 
-[
-  (value_name)
-  (value_pattern)
-  (type_constructor)
-  (module_name)
-  (module_type_name)
-  (constructor_name)
-  (class_name)
-] @reference
+[(value_name) (value_pattern) (class_name)] @reference
+[(type_constructor) (module_name) (module_type_name) (constructor_name)] @certain
 
 (value_path (module_path) (value_name) @reference.certain)
 (application_expression function: (value_path (value_name) @reference.certain))
-(infix_expression operator: (_) @reference @reference.certain)
-[(type_constructor) (module_name) (module_type_name) (constructor_name)] @reference.certain
-(method_invocation (method_name) @reference @reference.member)
+(infix_expression operator: (_) @certain)
+(method_invocation (method_name) @member)
 (constructor_declaration (constructor_name) @ignore)
 
 ; Names bound in the file

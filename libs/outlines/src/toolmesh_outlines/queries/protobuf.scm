@@ -22,5 +22,5 @@
 
 ; Uses
 
-(message_or_enum_type (identifier) @reference @reference.certain .)
-(extend (full_ident (identifier) @reference @reference.certain .))
+(message_or_enum_type (identifier) @certain .)
+(extend (full_ident (identifier) @certain .))

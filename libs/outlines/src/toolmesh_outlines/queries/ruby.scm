@@ -45,10 +45,10 @@
 
 ; Uses
 
-[(identifier) (constant)] @reference
+(identifier) @reference
+(constant) @certain
 
 (call method: (identifier) @reference.certain)
-(constant) @reference.certain
 
 ; Names bound in the file
 

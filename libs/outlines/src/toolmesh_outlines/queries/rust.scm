@@ -45,13 +45,13 @@
 
 ; Uses
 
-[(identifier) (type_identifier)] @reference
+(identifier) @reference
+(type_identifier) @certain
 
 (call_expression function: (identifier) @reference.certain)
 (scoped_identifier name: (identifier) @reference.member)
-(field_expression field: (field_identifier) @reference @reference.member)
+(field_expression field: (field_identifier) @member)
 (macro_invocation macro: (identifier) @reference.certain)
-(type_identifier) @reference.certain
 (generic_function function: (identifier) @reference.certain)
 
 ; Names bound in the file

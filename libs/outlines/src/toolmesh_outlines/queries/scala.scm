@@ -51,14 +51,13 @@
 
 ; Uses
 
-[(identifier) (type_identifier)] @reference
+(identifier) @reference
+(type_identifier) @certain
 
 (call_expression function: (identifier) @reference.certain)
 (generic_function function: (identifier) @reference.certain)
-(instance_expression (type_identifier) @reference.certain)
 (field_expression field: (identifier) @reference.member)
 (infix_expression operator: (identifier) @reference.member)
-(type_identifier) @reference.certain
 (simple_enum_case name: (identifier) @ignore)
 (assignment_expression left: (identifier) @ignore)
 (package_identifier (identifier) @ignore)

@@ -3,4 +3,4 @@
 
 ; Uses
 
-(object_reference name: (_) @reference @reference.certain)
+(object_reference name: (_) @certain)

@@ -38,7 +38,7 @@
 
 ; Uses
 
-(type_identifier) @reference @reference.certain
+(type_identifier) @certain
 (extends_clause value: (identifier) @reference.certain)
 
 ; Names bound in the file
