@@ -50,11 +50,6 @@ def _chosen(unit: Unit, lines: Sequence[bytes], *, alone: bool) -> str:
 
 def _body(lines: Sequence[bytes], first: int, last: int) -> str:
     """Return the beginning of what is on lines from the first to the last, both included."""
-    taken: list[bytes] = []
-    size = 0
-    for line in lines[first - 1 : last]:
-        taken.append(line[:_MOST_BODY_BYTES])
-        size += len(line)
-        if size > _MOST_BODY_BYTES:
-            break
+    # Each line is a byte at least, with its break.
+    taken = lines[first - 1 : min(last, first + _MOST_BODY_BYTES)]
     return b"\n".join(taken)[:_MOST_BODY_BYTES].decode("utf-8", "replace")
