@@ -34,15 +34,17 @@ CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS parts_by_use ON parts (used_at);
 CREATE INDEX IF NOT EXISTS vectors_by_use ON vectors (used_at);
 """
-_VERSION = PART_VERSION * 10_000 + TEXT_VERSION * 100 + EXTRACTOR_VERSION
+# Parts of other versions are never asked for again, and go in time; embeddings of texts that are
+# still the same stay, for they are what takes long to make.
+_PART_MARK = f"{PART_VERSION}.{EXTRACTOR_VERSION}.".encode()
 
 PartKey = bytes
-"""A content's digest and the name of its language."""
+"""A content's digest, the name of its language, and how parts are made of it now."""
 
 
 def part_key(digest: bytes, language: str) -> PartKey:
     """Return the key of the part of a content in a language."""
-    return digest + language.encode()
+    return _PART_MARK + digest + language.encode()
 
 
 class IndexStore:
@@ -53,7 +55,7 @@ class IndexStore:
 
     def __init__(self, path: Path, *, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._file = CacheFile(path, schema=_SCHEMA, version=_VERSION)
+        self._file = CacheFile(path, schema=_SCHEMA, version=TEXT_VERSION)
 
     def parts(self, keys: Iterable[PartKey]) -> dict[PartKey, FilePart]:
         """Return the parts that are known."""

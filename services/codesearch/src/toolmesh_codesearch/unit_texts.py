@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from toolmesh_codesearch.units import FILE_KIND, SECTION_KIND, Unit
 
-TEXT_VERSION = 4
-"""Counted up whenever the same unit gets another text, or a text another embedding."""
+TEXT_VERSION = 5
+"""Counted up whenever the same unit gets another text, or a text another embedding.
+
+All that was kept before is made anew then."""
 
 _MOST_CHARACTERS = 480
 _MOST_COMMENT_CHARACTERS = 300

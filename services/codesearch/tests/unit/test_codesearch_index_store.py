@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from toolmesh_codesearch import index_store
 from toolmesh_codesearch.index_store import IndexStore, part_key
 from toolmesh_codesearch.parts import SourceFile, make_parts
 from toolmesh_codesearch.words import Vocabulary
@@ -56,4 +57,19 @@ def test_a_store_stays_within_its_bounds(path: Path) -> None:
         made = _part(f"word{number} " * 40)
         store.put_parts({key: made.part}, made.texts)
     assert 0 < len(store.parts(keys)) < len(keys)
+    store.close()
+
+
+def test_embeddings_outlive_another_way_of_reading_code(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are read anew when outlines come to say something else; what was embedded is not."""
+    made = _part("hello world")
+    (text_id,) = made.texts
+    store = IndexStore(path, max_bytes=2**20)
+    store.put_parts({part_key(b"d" * 32, "go"): made.part}, made.texts)
+    store.put_vectors({text_id: b"v" * 384})
+    monkeypatch.setattr(index_store, "_PART_MARK", b"another.")
+    assert store.parts([part_key(b"d" * 32, "go")]) == {}
+    assert store.vectors([text_id]) == {text_id: b"v" * 384}
     store.close()
