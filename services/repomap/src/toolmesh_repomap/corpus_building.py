@@ -1,7 +1,7 @@
 """Makes corpora: out of outlines as they come, and of the rows of an earlier corpus."""
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolmesh_outlines.languages import language_named
-from toolmesh_outlines.outline import Outline
+from toolmesh_outlines.outline import Definition, Outline
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_repomap.corpus import KINDS, Columns, Corpus, language_number, symbol_text
 from toolmesh_repomap.paths import Role, role_of
 from toolmesh_repomap.stop_words import STOP_WORDS
-from toolmesh_repomap.string_table import EMPTY, Interner, Ints, StringTable
-from toolmesh_repomap.words import form_weight, words_of
+from toolmesh_repomap.string_table import EMPTY, Interner, Ints, Numbers
+from toolmesh_repomap.words import form_weight, stem_of, whole_words_of
 from toolmesh_workspaces.snapshot_protocol import SnapshotFile
 
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
@@ -95,10 +95,13 @@ class _Rows:
     """Rows that are made of outlines, in the order that they come in."""
 
     def __init__(self, base: Corpus | None) -> None:
-        self._symbols: dict[str, dict[str, int]] = {}
-        self._symbol_interner = Interner(base.symbols if base else EMPTY)
+        self.symbols = Interner(base.symbols if base else EMPTY)
         self.imports = Interner(base.import_paths if base else EMPTY)
         self.words = Interner(base.words if base else EMPTY)
+        # Of words as they stand in texts; of those of comments, -1 stands for what says nothing.
+        self.word_numbers = Numbers(lambda word: self.words[stem_of(word)])
+        self._doc_word_numbers = Numbers(self._doc_word)
+        self._symbol_numbers: dict[str, Numbers] = {}
         self.definitions = [array("i") for _ in range(5)]
         self.uses = array("i"), array("H"), array("B")
         self.import_path = array("i")
@@ -113,8 +116,8 @@ class _Rows:
         """Add a row."""
         if language:
             self._add_outline(language_named(language).family, outline)
-        words = words_of(path)
-        self.path_word.extend(map(self.words.number, words))
+        words = whole_words_of(path)
+        self.path_word.extend(map(self.word_numbers.__getitem__, words))
         lengths = (
             len(outline.definitions),
             len(outline.references) + len(outline.members),
@@ -123,9 +126,6 @@ class _Rows:
         )
         for counts, length in zip(self.counts, lengths, strict=True):
             counts.append(length)
-
-    def symbols(self) -> StringTable:
-        return self._symbol_interner.finish()
 
     def columns(self) -> Columns:
         symbol, kind, line, end_line, parent = map(_ints, self.definitions)
@@ -151,32 +151,48 @@ class _Rows:
         )
 
     def _add_outline(self, family: str, outline: Outline) -> None:
-        symbol, kind, line, end_line, parent = self.definitions
-        for index, definition in enumerate(outline.definitions):
-            symbol.append(self._symbol(family, definition.name))
-            kind.append(_KIND_NUMBERS[definition.kind])
-            line.append(definition.line)
-            end_line.append(definition.end_line)
-            # Parents stand before what is in them; all that follows them up relies on it.
-            parent.append(definition.parent if definition.parent < index else -1)
-            signature = definition.signature.encode()
-            self.signature_lengths.append(len(signature))
-            self.signatures += signature
-            words = [word for word in words_of(definition.doc) if word not in STOP_WORDS]
-            self.doc_word_counts.append(len(words))
-            self.doc_word.extend(map(self.words.number, words))
+        symbol_of = self._symbols_of(family).__getitem__
+        self._add_definitions(outline.definitions, symbol_of)
         for is_member, counts in enumerate((outline.references, outline.members)):
-            self.uses[0].extend([self._symbol(family, name) for name in counts])
+            self.uses[0].extend(map(symbol_of, counts))
             self.uses[1].extend([min(count, _MOST_COUNT) for count in counts.values()])
-            self.uses[2].extend([is_member] * len(counts))
-        self.import_path.extend(map(self.imports.number, outline.imports))
+            self.uses[2].frombytes(bytes([is_member]) * len(counts))
+        self.import_path.extend(map(self.imports.__getitem__, outline.imports))
 
-    def _symbol(self, family: str, name: str) -> int:
-        known = self._symbols.setdefault(family, {})
-        number = known.get(name, -1)
-        if number < 0:
-            number = known[name] = self._symbol_interner.number(symbol_text(family, name))
-        return number
+    def _add_definitions(
+        self, definitions: Sequence[Definition], symbol_of: Callable[[str], int]
+    ) -> None:
+        symbol, kind, line, end_line, parent = self.definitions
+        symbol.extend([symbol_of(definition.name) for definition in definitions])
+        kind.extend([_KIND_NUMBERS[definition.kind] for definition in definitions])
+        line.extend([definition.line for definition in definitions])
+        end_line.extend([definition.end_line for definition in definitions])
+        # Parents stand before what is in them; all that follows them up relies on it.
+        parent.extend(
+            [
+                definition.parent if definition.parent < index else -1
+                for index, definition in enumerate(definitions)
+            ]
+        )
+        signatures = [definition.signature.encode() for definition in definitions]
+        self.signature_lengths.extend(map(len, signatures))
+        self.signatures += b"".join(signatures)
+        for definition in definitions:
+            words = map(self._doc_word_numbers.__getitem__, whole_words_of(definition.doc))
+            telling = [word for word in words if word >= 0]
+            self.doc_word_counts.append(len(telling))
+            self.doc_word.extend(telling)
+
+    def _symbols_of(self, family: str) -> Numbers:
+        numbers = self._symbol_numbers.get(family)
+        if numbers is None:
+            numbers = Numbers(lambda name: self.symbols[symbol_text(family, name)])
+            self._symbol_numbers[family] = numbers
+        return numbers
+
+    def _doc_word(self, word: str) -> int:
+        stem = stem_of(word)
+        return -1 if stem in STOP_WORDS else self.words[stem]
 
 
 class CorpusBuilder:
@@ -219,8 +235,7 @@ class CorpusBuilder:
     def finish(self) -> Corpus:
         """Return the corpus, when all that was missing was added."""
         columns = joined(self._runs())
-        symbols, words = self._rows.symbols(), self._rows.words
-        forms, first, word = _forms_and_words(self._base, symbols, words)
+        forms, first, word = _forms_and_words(self._base, self._rows)
         base_skipped = self._base.skipped if self._base else {}
         skipped: dict[int, str] = {}
         roles = np.zeros(len(self._files), dtype=np.uint8)
@@ -240,9 +255,9 @@ class CorpusBuilder:
             roles=roles,
             skipped=skipped,
             columns=columns,
-            symbols=symbols,
+            symbols=self._rows.symbols.finish(),
             import_paths=self._rows.imports.finish(),
-            words=words.finish(),
+            words=self._rows.words.finish(),
             symbol_form=forms,
             symbol_word_first=first,
             symbol_word=word,
@@ -282,20 +297,17 @@ class CorpusBuilder:
         return runs
 
 
-def _forms_and_words(
-    base: Corpus | None, symbols: StringTable, words: Interner
-) -> tuple[NDArray[np.float32], Ints, Ints]:
+def _forms_and_words(base: Corpus | None, rows: _Rows) -> tuple[NDArray[np.float32], Ints, Ints]:
     """Return the form and the words of each symbol; those of the base's symbols are known."""
-    known = len(base.symbols) if base else 0
-    if base is not None and known == len(symbols):
+    if base is not None and not rows.symbols.added:
         return base.symbol_form, base.symbol_word_first, base.symbol_word
     forms, counts, added = array("f"), array("q"), array("i")
-    for text in symbols.texts(range(known, len(symbols))):
+    for text in rows.symbols.added:
         name = text[1:]
-        numbers = [words.number(word) for word in words_of(name)]
+        words = whole_words_of(name)
         forms.append(form_weight(name))
-        counts.append(len(numbers))
-        added.extend(numbers)
+        counts.append(len(words))
+        added.extend(map(rows.word_numbers.__getitem__, words))
     form = np.frombuffer(forms, dtype=np.float32) if forms else np.zeros(0, dtype=np.float32)
     first = np.fromiter(accumulate(counts, initial=0), dtype=np.int64, count=len(counts) + 1)
     word = _ints(added)

@@ -5,7 +5,7 @@ bytes and 12 more. Tables only grow, so numbers stay right when an index is made
 one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -86,28 +86,42 @@ class StringTable:
         return low
 
 
-class Interner:
-    """Numbers strings: those of a table as it does, and new ones behind them."""
+class Numbers(dict[str, int]):
+    """What a function gives for strings: `numbers[text]` asks it once for each.
+
+    A look-up of what is known costs no call of Python code, which counts in millions of them.
+    """
+
+    def __init__(self, number_of: Callable[[str], int]) -> None:
+        super().__init__()
+        self._number_of = number_of
+
+    def __missing__(self, text: str) -> int:
+        number = self[text] = self._number_of(text)
+        return number
+
+
+class Interner(Numbers):
+    """Numbers strings: those of a table as it does, and new ones behind them.
+
+    `added` are the new ones in order.
+    """
 
     def __init__(self, table: StringTable) -> None:
+        super().__init__(self._find_or_add)
         self._table = table
-        self._numbers: dict[str, int] = {}
-        self._added: list[str] = []
+        self.added: list[str] = []
 
-    def number(self, text: str) -> int:
-        """Return the number of a string, which is added if it is new."""
-        number = self._numbers.get(text, -1)
+    def _find_or_add(self, text: str) -> int:
+        number = self._table.find(text) if len(self._table) else -1
         if number < 0:
-            number = self._table.find(text) if len(self._table) else -1
-            if number < 0:
-                number = len(self._table) + len(self._added)
-                self._added.append(text)
-            self._numbers[text] = number
+            number = len(self._table) + len(self.added)
+            self.added.append(text)
         return number
 
     def finish(self) -> StringTable:
         """Return the table of all strings."""
-        return self._table.extended(self._added)
+        return self._table.extended(self.added)
 
 
 EMPTY = StringTable(b"", np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int32))

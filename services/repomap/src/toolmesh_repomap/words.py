@@ -11,7 +11,7 @@ from functools import lru_cache
 
 _MOST_WORD_CHARACTERS = 40
 _RUN = re.compile(r"[^\W_]+")
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORD = re.compile(r"[a-z]+|[A-Z](?:[a-z]+|[A-Z]*(?![a-z]))|[0-9]+")
 _COMPOUND = re.compile(r"[A-Za-z0-9]_[A-Za-z0-9]|[a-z0-9][A-Z]")
 _FEWEST_STEM_CHARACTERS = 4
 # Longest first. What is left is a stem only when it is long enough.
@@ -24,11 +24,23 @@ _ENDINGS = (
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text in order, each cut down to its stem."""
+    return [stem_of(word) for word in whole_words_of(text)]
+
+
+def whole_words_of(text: str) -> list[str]:
+    """Return the words of a text in order, as they stand there."""
+    words: list[str] = _WORD.findall(text) if text.isascii() else _words_of_runs(text)
+    if len(text) <= _MOST_WORD_CHARACTERS:
+        return words
+    return [word for word in words if len(word) <= _MOST_WORD_CHARACTERS]
+
+
+def _words_of_runs(text: str) -> list[str]:
+    """Take apart what is ASCII only: capitals of other scripts tell less."""
     return [
-        _stem(word)
+        word
         for run in _RUN.findall(text)
         for word in (_WORD.findall(run) if run.isascii() else (run,))
-        if len(word) <= _MOST_WORD_CHARACTERS
     ]
 
 
@@ -47,7 +59,8 @@ def form_weight(name: str) -> float:
 
 
 @lru_cache(maxsize=16_384)
-def _stem(word: str) -> str:
+def stem_of(word: str) -> str:
+    """Return a word in lower case, without the endings that do not matter."""
     word = word.lower()
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= _FEWEST_STEM_CHARACTERS:

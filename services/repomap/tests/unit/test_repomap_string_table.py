@@ -35,5 +35,5 @@ def test_grows_without_changing_numbers() -> None:
 def test_interns() -> None:
     """Known texts keep their numbers, new ones get the next, each once."""
     interner = Interner(StringTable.of(["b", "a"]))
-    assert [interner.number(text) for text in ("a", "c", "b", "c", "", "")] == [1, 2, 0, 2, 3, 3]
+    assert [interner[text] for text in ("a", "c", "b", "c", "", "")] == [1, 2, 0, 2, 3, 3]
     assert interner.finish().texts(range(4)) == ["b", "a", "c", ""]
