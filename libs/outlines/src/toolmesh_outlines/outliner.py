@@ -5,6 +5,7 @@ objects, never lie in memory all together.
 """
 
 import asyncio
+from asyncio import FIRST_COMPLETED
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -14,11 +15,15 @@ from itertools import islice
 from toolmesh_outlines.languages import assign_languages
 from toolmesh_outlines.outline import Outline, decode_outline
 from toolmesh_outlines.outline_cache import OutlineCache, OutlineKey
+from toolmesh_outlines.worker_job import Job
 from toolmesh_outlines.worker_pool import WorkerPool
 from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
-# Files that are in the pool's hands at once: enough to keep it busy, few enough to hold in memory.
-_MOST_IN_FLIGHT = 64
+# Small files go to a worker in groups, which costs less than one by one; a large one goes alone.
+_GROUP_FILES = 16
+_GROUP_BYTES = 2**16
+# Groups that are in the pool's hands at once: enough to keep it busy, few enough to hold in memory.
+_MOST_IN_FLIGHT = 16
 _BATCH_FILES = 256
 # Fewer, so that little is left to do with outlines when the last has been parsed.
 _PARSED_FILES = 128
@@ -118,12 +123,14 @@ class Outliner:
                 outline = Outline(skipped="too large") if is_large else _NOTHING
                 unread.append(OutlinedFile(file.path, language, file.size_bytes, outline))
         yield unread
-        unknown: list[OutlineKey] = []
+        unknown: set[OutlineKey] = set()
         for keys in _batched(sorted(by_key), _BATCH_FILES):
             outlines = await asyncio.to_thread(self._cached, keys)
-            unknown += [key for key in keys if key not in outlines]
+            unknown.update(key for key in keys if key not in outlines)
             yield _outlined(outlines, by_key, is_parsed=False)
-        async with aclosing(self._parsed(snapshot, unknown)) as parsed:
+        # In the order of their paths: what lies together often has the same names.
+        ordered = [key for key in by_key if key in unknown]
+        async with aclosing(self._parsed(snapshot, ordered)) as parsed:
             async for encoded in parsed:
                 outlines = await asyncio.to_thread(_decoded, encoded)
                 yield _outlined(outlines, by_key, is_parsed=True)
@@ -145,8 +152,8 @@ class Outliner:
         self._pool.expect(sum(map(len, languages.values())))
         batch: dict[OutlineKey, bytes] = {}
         async with aclosing(self._extracted(snapshot, languages)) as extracted:
-            async for key, outline in extracted:
-                batch[key] = outline
+            async for outlines in extracted:
+                batch |= outlines
                 if len(batch) >= _PARSED_FILES:
                     await asyncio.to_thread(self._keep, batch)
                     yield batch
@@ -157,26 +164,48 @@ class Outliner:
 
     async def _extracted(
         self, snapshot: Snapshot, languages: dict[bytes, list[str]]
-    ) -> AsyncGenerator[tuple[OutlineKey, bytes]]:
+    ) -> AsyncGenerator[dict[OutlineKey, bytes]]:
         """Yield outlines as they are done, while the next contents arrive."""
-        tasks: dict[asyncio.Task[bytes], OutlineKey] = {}
+        tasks: set[asyncio.Task[dict[OutlineKey, bytes]]] = set()
         try:
-            async for digest, content in snapshot.read_many(languages):
-                for language in languages[digest]:
-                    work = self._pool.extract(content, language, with_uses=self._with_uses)
-                    tasks[asyncio.create_task(work)] = (digest, language)
-                if len(tasks) >= _MOST_IN_FLIGHT:
-                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        yield tasks.pop(task), task.result()
+            async with aclosing(_groups(snapshot, languages)) as groups:
+                async for group in groups:
+                    tasks.add(asyncio.create_task(self._extract(group)))
+                    if len(tasks) >= _MOST_IN_FLIGHT:
+                        done, tasks = await asyncio.wait(tasks, return_when=FIRST_COMPLETED)
+                        for task in done:
+                            yield task.result()
             while tasks:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                done, tasks = await asyncio.wait(tasks, return_when=FIRST_COMPLETED)
                 for task in done:
-                    yield tasks.pop(task), task.result()
+                    yield task.result()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _extract(self, group: dict[OutlineKey, bytes]) -> dict[OutlineKey, bytes]:
+        """Return the encoded outlines of contents."""
+        uses = self._with_uses
+        jobs = [Job(language, content, uses) for (_, language), content in group.items()]
+        return dict(zip(group, await self._pool.extract(jobs), strict=True))
+
+
+async def _groups(
+    snapshot: Snapshot, languages: dict[bytes, list[str]]
+) -> AsyncGenerator[dict[OutlineKey, bytes]]:
+    """Yield contents as they arrive, so many together as a worker gets at once."""
+    group: dict[OutlineKey, bytes] = {}
+    size = 0
+    async for digest, content in snapshot.read_many(languages):
+        for language in languages[digest]:
+            if group and (len(group) >= _GROUP_FILES or size + len(content) > _GROUP_BYTES):
+                yield group
+                group, size = {}, 0
+            group[digest, language] = content
+            size += len(content)
+    if group:
+        yield group
 
 
 def _outlined(

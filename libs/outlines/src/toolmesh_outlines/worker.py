@@ -1,8 +1,8 @@
 """The process that parses: grammars are C code that reads hostile input, so it may crash alone.
 
 It speaks frames over its standard input and output: four bytes of length (big endian), then as many
-bytes. The first frame it sends is empty and says that it is ready. Each frame in is a `Job` in
-MessagePack, each frame out the encoded outline, in the same order. It ends when its input ends.
+bytes. The first frame it sends is empty and says that it is ready. Each frame in is a MessagePack
+array of jobs, each frame out the array of their encoded outlines. It ends when its input ends.
 
 Its arguments are how many bytes of address space it may use, and how many seconds of processor time
 each file may take: past that, the kernel ends it with SIGPROF. Wall-clock time would punish files
@@ -16,11 +16,9 @@ import sys
 import traceback
 from typing import BinaryIO
 
-import msgspec
-
 from toolmesh_outlines.extraction import extract_outline
 from toolmesh_outlines.outline import Outline, encode_outline
-from toolmesh_outlines.worker_job import Job
+from toolmesh_outlines.worker_job import Job, decode_jobs, encode_answers
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
@@ -40,8 +38,7 @@ def write_frame(stream: BinaryIO, data: bytes) -> None:
     stream.flush()
 
 
-def _outline(data: bytes, decoder: msgspec.msgpack.Decoder[Job]) -> Outline:
-    job = decoder.decode(data)
+def _outline(job: Job) -> Outline:
     try:
         return extract_outline(job.source, job.language, with_uses=job.with_uses)
     except Exception:  # one file must never cost another its outline
@@ -57,13 +54,14 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints must not end up between the frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    decoder = msgspec.msgpack.Decoder(Job)
     write_frame(answers, b"")
     while (data := read_frame(sys.stdin.buffer)) is not None:
-        signal.setitimer(signal.ITIMER_PROF, file_seconds)
-        answer = encode_outline(_outline(data, decoder))
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        write_frame(answers, answer)
+        outlines: list[bytes] = []
+        for job in decode_jobs(data):
+            signal.setitimer(signal.ITIMER_PROF, file_seconds)
+            outlines.append(encode_outline(_outline(job)))
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        write_frame(answers, encode_answers(outlines))
 
 
 if __name__ == "__main__":

@@ -10,35 +10,40 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import structlog
 
 from toolmesh_outlines.outline import Outline, encode_outline
-from toolmesh_outlines.worker_job import Job
+from toolmesh_outlines.worker_job import Job, decode_answers, encode_jobs
 
 _log = structlog.get_logger(__name__)
 
-# Jobs that a worker has at hand, so that it never waits for the next while an answer travels.
-_AHEAD = 4
+# Groups of files that a worker has at hand, so that it never waits while an answer travels.
+_AHEAD = 3
 _FILES_PER_WORKER = 12
 _START_SECONDS = 30.0
 _END_SECONDS = 0.2
 _STALL_SECONDS = 60.0
 _TOO_LONG = "took too long to parse"
 _MAX_ATTEMPTS = 2
+# Answers larger than this arrive in parts.
+_READ_BYTES = 2**20
 
 
 class WorkersUnavailableError(RuntimeError):
     """The worker processes do not start: the installation is broken."""
 
 
+class _OneOfManyError(Exception):
+    """A worker ended over one of some files; which one is not known."""
+
+
 @dataclass(slots=True, eq=False)
 class _Pending:
-    frame: bytes
-    answer: asyncio.Future[bytes]
+    jobs: Sequence[Job]
+    answer: asyncio.Future[list[bytes]]
     attempts: int = field(default=0)
 
 
@@ -84,16 +89,23 @@ class WorkerPool:
         while len(self._tasks) < min(self._max_workers, file_count / _FILES_PER_WORKER):
             self._start_worker()
 
-    async def extract(self, source: bytes, language: str, *, with_uses: bool = True) -> bytes:
-        """Return the encoded outline of a file, with the uses of names or without.
+    async def extract(self, jobs: Sequence[Job]) -> list[bytes]:
+        """Return the encoded outlines of some files, which one worker reads one after the other.
 
         A file that crashes its worker twice or takes too long gives an outline that says so. Raises
         WorkersUnavailableError when no worker starts.
         """
-        frame = msgspec.msgpack.encode(Job(language, source, with_uses))
-        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Pending(frame, answer))
-        if self._queue.qsize() > len(self._tasks) * _FILES_PER_WORKER:
+        try:
+            return await self._answer(jobs)
+        except _OneOfManyError:
+            # One by one, only the file that is to blame pays.
+            answers = await asyncio.gather(*(self._answer([job]) for job in jobs))
+            return [answer for (answer,) in answers]
+
+    async def _answer(self, jobs: Sequence[Job]) -> list[bytes]:
+        answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Pending(jobs, answer))
+        if self._queue.qsize() > len(self._tasks) * _AHEAD:
             self._start_worker()
         return await answer
 
@@ -138,8 +150,8 @@ class WorkerPool:
             except (asyncio.IncompleteReadError, ConnectionError):
                 self._ended_early(worker, pending)
             finally:
-                for job in pending:
-                    self._queue.put_nowait(job)
+                for group in pending:
+                    self._queue.put_nowait(group)
 
     async def _converse(self, worker: _Worker, pending: deque[_Pending]) -> None:
         while await self._fill(worker.stdin, pending):
@@ -147,9 +159,9 @@ class WorkerPool:
             async with asyncio.timeout(_STALL_SECONDS + 10 * self._file_seconds):
                 length = int.from_bytes(await worker.stdout.readexactly(4))
                 data = await worker.stdout.readexactly(length)
-            job = pending.popleft()
-            if not job.answer.done():
-                job.answer.set_result(data)
+            group = pending.popleft()
+            if not group.answer.done():
+                group.answer.set_result(decode_answers(data))
 
     async def _fill(self, stdin: asyncio.StreamWriter, pending: deque[_Pending]) -> bool:
         """Give the worker work; False when there was none for the idle time."""
@@ -158,18 +170,19 @@ class WorkerPool:
                 break
             try:
                 async with asyncio.timeout(None if pending else self._idle_timeout):
-                    job = await self._queue.get()
+                    group = await self._queue.get()
             except TimeoutError:
                 return False
-            if job.answer.done():
+            if group.answer.done():
                 # Its caller is gone.
                 continue
             # Never drained: a worker that waits for its answers to be read reads no job, and few
-            # small jobs are ahead.
-            pending.append(job)
+            # small groups are ahead.
+            pending.append(group)
             if stdin.is_closing():
                 raise ConnectionResetError("the worker ended while it had no work")
-            stdin.write(len(job.frame).to_bytes(4) + job.frame)
+            frame = encode_jobs(group.jobs)
+            stdin.write(len(frame).to_bytes(4) + frame)
         return True
 
     def _ended_early(self, worker: _Worker | None, pending: deque[_Pending]) -> None:
@@ -180,20 +193,25 @@ class WorkerPool:
             return
         # Perhaps something else ended the process: one more try tells.
         pending[0].attempts += 1
-        if pending[0].attempts >= _MAX_ATTEMPTS:
+        if pending[0].attempts >= _MAX_ATTEMPTS or len(pending[0].jobs) > 1:
             self._give_up(pending, "crashed the parser")
 
     def _give_up(self, pending: deque[_Pending], reason: str) -> None:
-        job = pending.popleft()
-        _log.warning("outlines.file_skipped", reason=reason, size_bytes=len(job.frame))
-        if not job.answer.done():
-            job.answer.set_result(encode_outline(Outline(skipped=reason)))
+        """Answer the file that a worker was at; its caller asks again for each of many."""
+        group = pending.popleft()
+        if len(group.jobs) > 1:
+            if not group.answer.done():
+                group.answer.set_exception(_OneOfManyError())
+            return
+        _log.warning("outlines.file_skipped", reason=reason, size_bytes=len(group.jobs[0].source))
+        if not group.answer.done():
+            group.answer.set_result([encode_outline(Outline(skipped=reason))])
 
     def _fail_all(self, error: BaseException) -> None:
         while not self._queue.empty():
-            job = self._queue.get_nowait()
-            if not job.answer.done():
-                job.answer.set_exception(error)
+            group = self._queue.get_nowait()
+            if not group.answer.done():
+                group.answer.set_exception(error)
 
 
 @contextlib.asynccontextmanager
@@ -208,6 +226,7 @@ async def _worker(*arguments: str) -> AsyncGenerator[_Worker]:
             *arguments,
             stdin=PIPE,
             stdout=PIPE,
+            limit=_READ_BYTES,
             env={},
         )
     except OSError as error:

@@ -11,6 +11,7 @@ import pytest
 from toolmesh_outlines.extraction import extract_outline
 from toolmesh_outlines.languages import LANGUAGES, assign_languages
 from toolmesh_outlines.outline import decode_outline
+from toolmesh_outlines.worker_job import Job
 from toolmesh_outlines.worker_pool import WorkerPool
 
 _INSTALLED = Path(sysconfig.get_path("purelib"))
@@ -101,6 +102,7 @@ async def test_damaged_code_has_an_outline(pool: WorkerPool) -> None:
         seen.add(language)
         for _ in range(6):
             damaged = _damaged(sample.read_bytes(), chance)
-            outline = decode_outline(await pool.extract(damaged, language))
+            (answer,) = await pool.extract([Job(language, damaged)])
+            outline = decode_outline(answer)
             assert outline.skipped in {"", "not UTF-8"}, damaged
     assert seen == {language.name for language in LANGUAGES}

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import psutil
 import pytest
 
-from toolmesh_outlines.outline import decode_outline
+from toolmesh_outlines.outline import Outline, decode_outline
+from toolmesh_outlines.worker_job import Job
 from toolmesh_outlines.worker_pool import WorkerPool, WorkersUnavailableError
 
 # A worker needs less than this to start, and more to hold the tree of `_LARGE`: then the parser,
@@ -45,8 +46,18 @@ def _workers() -> list[psutil.Process]:
     return [child for child in children if "toolmesh_outlines.worker" in " ".join(child.cmdline())]
 
 
+async def _outlines(pool: WorkerPool, language: str, *sources: bytes) -> list[Outline]:
+    answers = await pool.extract([Job(language, source) for source in sources])
+    return [decode_outline(answer) for answer in answers]
+
+
+async def _outline(pool: WorkerPool, source: bytes, language: str = "python") -> Outline:
+    (outline,) = await _outlines(pool, language, source)
+    return outline
+
+
 async def _names(pool: WorkerPool, source: bytes) -> list[str]:
-    outline = decode_outline(await pool.extract(source, "python"))
+    outline = await _outline(pool, source)
     assert not outline.skipped
     return [definition.name for definition in outline.definitions]
 
@@ -73,10 +84,10 @@ async def test_a_crash_costs_the_file_that_caused_it() -> None:
     async with _pool(max_memory_bytes=_TOO_LITTLE_MEMORY) as pool:
         before, crashing, after = await asyncio.gather(
             _names(pool, b"def before(): pass\n"),
-            pool.extract(_LARGE, "python"),
+            _outline(pool, _LARGE),
             _names(pool, b"def after(): pass\n"),
         )
-    assert decode_outline(crashing).skipped == "crashed the parser"
+    assert crashing.skipped == "crashed the parser"
     assert (before, after) == (["before"], ["after"])
 
 
@@ -85,11 +96,22 @@ async def test_a_hang_costs_the_file_that_caused_it() -> None:
     async with _pool(file_seconds=1.0) as pool:
         before, hanging, after = await asyncio.gather(
             _names(pool, b"def before(): pass\n"),
-            pool.extract(_SLOW, "cpp"),
+            _outline(pool, _SLOW, "cpp"),
             _names(pool, b"def after(): pass\n"),
         )
-    assert decode_outline(hanging).skipped == "took too long to parse"
+    assert hanging.skipped == "took too long to parse"
     assert (before, after) == (["before"], ["after"])
+
+
+@pytest.mark.parametrize(
+    ("language", "bad", "reason"),
+    [("python", _LARGE, "crashed the parser"), ("cpp", _SLOW, "took too long to parse")],
+)
+async def test_a_bad_file_costs_none_of_its_group(language: str, bad: bytes, reason: str) -> None:
+    """Of files that a worker gets at once, the one that ends it alone is given up."""
+    async with _pool(max_memory_bytes=_TOO_LITTLE_MEMORY, file_seconds=1.0) as pool:
+        found = await _outlines(pool, language, b"class A {};\n", bad, b"", b"class B {};\n")
+        assert [outline.skipped for outline in found] == ["", reason, "", ""]
 
 
 async def test_a_killed_worker_costs_nothing() -> None:
@@ -120,7 +142,7 @@ async def test_workers_that_do_not_start_fail_the_callers(
     """A broken installation is an error for whoever asks, not a wait without end."""
     async with _pool() as pool:
         monkeypatch.setattr(sys, "executable", python)
-        files = [pool.extract(b"x = 1\n", "python") for _ in range(50)]
+        files = [_outline(pool, b"x = 1\n") for _ in range(50)]
         answers = await asyncio.gather(*files, return_exceptions=True)
         assert {type(answer) for answer in answers} == {WorkersUnavailableError}
         monkeypatch.undo()
@@ -140,7 +162,7 @@ async def test_idle_workers_end() -> None:
 async def test_a_caller_who_leaves_takes_its_files_along() -> None:
     """Cancelled files are not parsed, and do not keep others from being parsed."""
     async with _pool() as pool:
-        files = [asyncio.create_task(pool.extract(_LARGE, "python")) for _ in range(20)]
+        files = [asyncio.create_task(_outline(pool, _LARGE)) for _ in range(20)]
         await asyncio.sleep(0)
         for file in files:
             file.cancel()
@@ -150,7 +172,7 @@ async def test_a_caller_who_leaves_takes_its_files_along() -> None:
 async def test_closing_cancels_what_waits() -> None:
     """No caller waits forever for a pool that was closed."""
     async with _pool() as pool:
-        files = [asyncio.create_task(pool.extract(_LARGE, "python")) for _ in range(8)]
+        files = [asyncio.create_task(_outline(pool, _LARGE)) for _ in range(8)]
         await asyncio.sleep(0)
     answers = await asyncio.gather(*files, return_exceptions=True)
     assert all(isinstance(answer, asyncio.CancelledError) for answer in answers)
@@ -160,4 +182,4 @@ async def test_closing_cancels_what_waits() -> None:
 async def test_any_content_has_an_answer(source: bytes) -> None:
     """There is no content that a worker does not answer."""
     async with _pool() as pool:
-        decode_outline(await pool.extract(source, "python"))
+        await _outline(pool, source)
