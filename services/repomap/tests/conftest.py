@@ -11,7 +11,7 @@ from toolmesh_repomap.corpus_building import CorpusBuilder
 from toolmesh_repomap.import_links import NO_LINKS, resolve_imports
 from toolmesh_repomap.indexing import SnapshotIndex, index_of
 
-IndexFiles = Callable[[Sequence[OutlinedFile]], SnapshotIndex]
+IndexFiles = Callable[..., SnapshotIndex]
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,25 @@ class _File:
 
 @pytest.fixture
 def index_files() -> IndexFiles:
-    """Indexes files whose outlines are given."""
+    """Indexes files whose outlines are given, from another index or from none."""
 
-    def index_files(files: Sequence[OutlinedFile]) -> SnapshotIndex:
+    def index_files(
+        files: Sequence[OutlinedFile], base: SnapshotIndex | None = None
+    ) -> SnapshotIndex:
         listed = [
             _File(file.path, hashlib.sha256(repr(file).encode()).digest(), 1) for file in files
         ]
-        builder = CorpusBuilder(listed, {file.path: file.language for file in files})
-        builder.add_all(files)
+        languages = {file.path: file.language for file in files}
+        if base is None:
+            builder = CorpusBuilder(listed, languages)
+            builder.add_all(files)
+            corpus = builder.finish()
+            return index_of(corpus, resolve_imports(corpus, None, NO_LINKS))
+        builder = CorpusBuilder(listed, languages, base.corpus, base.rows)
+        missing = {file.path for file in builder.missing}
+        builder.add_all([file for file in files if file.path in missing])
         corpus = builder.finish()
-        return index_of(corpus, resolve_imports(corpus, None, NO_LINKS))
+        links = resolve_imports(corpus, base.corpus, base.links)
+        return index_of(corpus, links, base.graph.readings)
 
     return index_files

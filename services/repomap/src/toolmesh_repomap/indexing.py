@@ -23,6 +23,7 @@ from toolmesh_repomap.ranking import Ranker
 from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph
 from toolmesh_repomap.string_table import Ints
 from toolmesh_repomap.text_layout import TextLayout
+from toolmesh_repomap.use_readings import KnownReadings
 from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
 # A use probably means the places whose weight is at least so large a part of the best one's.
@@ -52,6 +53,7 @@ class KnownFiles:
     corpus: Corpus
     rows: dict[str, int]
     links: ImportLinks
+    readings: KnownReadings
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,8 @@ class SnapshotIndex:
 
     @property
     def known_files(self) -> KnownFiles:
-        """What an index needs of this one to be made from it: less than half of its memory."""
-        return KnownFiles(self.corpus, self.rows, self.links)
+        """What an index needs of this one to be made from it: not the edges and the ranks."""
+        return KnownFiles(self.corpus, self.rows, self.links, self.graph.readings)
 
     @cached_property
     def file_keys(self) -> Ints:
@@ -194,14 +196,17 @@ def _builder(
 def _finished(builder: CorpusBuilder, base: KnownFiles | None) -> SnapshotIndex:
     corpus = builder.finish()
     if base is None:
-        links = resolve_imports(corpus, None, NO_LINKS)
-    else:
-        links = resolve_imports(corpus, base.corpus, base.links)
-    return index_of(corpus, links)
+        return index_of(corpus, resolve_imports(corpus, None, NO_LINKS))
+    return index_of(corpus, resolve_imports(corpus, base.corpus, base.links), base.readings)
 
 
-def index_of(corpus: Corpus, links: ImportLinks) -> SnapshotIndex:
-    """Return the index of a corpus whose imports are resolved."""
-    graph = build_graph(corpus, links)
+def index_of(
+    corpus: Corpus, links: ImportLinks, known: KnownReadings | None = None
+) -> SnapshotIndex:
+    """Return the index of a corpus whose imports are resolved.
+
+    `known` are the readings of another one's graph, for what both share.
+    """
+    graph = build_graph(corpus, links, known)
     rows = {path: row for row, path in enumerate(corpus.paths)}
     return SnapshotIndex(corpus, rows, links, graph, Ranker(corpus, graph))

@@ -13,9 +13,10 @@ import numpy as np
 
 from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.integer_sorting import stable_order
-from toolmesh_repomap.reference_graph import Floats, ReferenceGraph, ranges, sums
+from toolmesh_repomap.reference_graph import ReferenceGraph, sums
 from toolmesh_repomap.stop_words import STOP_WORDS
 from toolmesh_repomap.string_table import Ints
+from toolmesh_repomap.use_readings import Floats, ranges
 from toolmesh_repomap.words import words_of
 
 _SATURATION = 1.2

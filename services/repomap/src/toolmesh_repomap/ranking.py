@@ -25,7 +25,9 @@ import numpy as np
 from toolmesh_outlines.outline import CONTAINER_KINDS, Kind
 from toolmesh_repomap.corpus import KINDS, Corpus
 from toolmesh_repomap.integer_sorting import stable_order
-from toolmesh_repomap.reference_graph import Floats, Ints, ReferenceGraph, ranges
+from toolmesh_repomap.reference_graph import ReferenceGraph
+from toolmesh_repomap.string_table import Ints
+from toolmesh_repomap.use_readings import Floats, ranges
 
 # A reader of code follows fewer links than one of the web, to whom 0.85 is fitted: 2.5 on average.
 # More would end in leaf functions far too often.

@@ -14,9 +14,9 @@ from toolmesh_repomap.definition_search import NameQuestion, search_definitions
 from toolmesh_repomap.indexing import SnapshotIndex
 from toolmesh_repomap.integer_sorting import distinct
 from toolmesh_repomap.paths import Role
-from toolmesh_repomap.reference_graph import ranges
 from toolmesh_repomap.string_table import Ints
 from toolmesh_repomap.symbol_names import read_name, similar_names, symbols_of
+from toolmesh_repomap.use_readings import ranges
 
 
 class Basis(IntEnum):

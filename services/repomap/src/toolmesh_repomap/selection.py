@@ -17,8 +17,8 @@ import numpy as np
 
 from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.ranking import Ranking
-from toolmesh_repomap.reference_graph import Floats
 from toolmesh_repomap.string_table import Ints
+from toolmesh_repomap.use_readings import Floats
 
 CountTokens = Callable[[str], int]
 

@@ -10,8 +10,9 @@ from toolmesh_repomap.corpus import Corpus
 from toolmesh_repomap.paths import Role
 from toolmesh_repomap.question import QuestionMatcher, Relevance
 from toolmesh_repomap.ranking import Steering
-from toolmesh_repomap.reference_graph import Floats, ReferenceGraph, ranges, sums
+from toolmesh_repomap.reference_graph import ReferenceGraph, sums
 from toolmesh_repomap.string_table import Ints
+from toolmesh_repomap.use_readings import Floats, ranges
 from toolmesh_repomap.words import words_of
 
 # How much of the start files' weight each way of steering takes from what was there before.
