@@ -66,7 +66,7 @@ def _fused(
 ) -> NDArray[np.float32]:
     """Return scores of at most 1. A meaning of 0 is not known yet."""
     share = words[units] / max(float(words.max(initial=0.0)), 1e-9)
-    if meanings is None:
+    if meanings is None or not meanings.any():
         return share
     # What has no embedding yet is judged by its words as if its meaning were as near.
     stand_in = share * max(float(meanings.max(initial=0.0)), 0.0)

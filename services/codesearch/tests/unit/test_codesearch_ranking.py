@@ -51,7 +51,9 @@ def test_of_two_that_mean_about_the_same_the_longer_comes_first() -> None:
     bulk = _scores(0.2, 0.9, 0.2, 0.2, 0.2)
     assert rank(words, meanings, {}, _ONES, None, bulk=bulk).units[:3].tolist() == [2, 1, 0]
     words = _scores(10, 9, 0, 0, 0)
-    assert rank(words, None, {}, _ONES, None, bulk=bulk).units.tolist() == [0, 1]
+    for none_yet in (None, _scores(0, 0, 0, 0, 0)):
+        ranking = rank(words, none_yet, {}, _ONES, None, bulk=bulk)
+        assert (ranking.units.tolist(), ranking.scores[0]) == ([0, 1], 1)
 
 
 def test_nothing_found() -> None:
