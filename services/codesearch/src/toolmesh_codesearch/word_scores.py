@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from toolmesh_codesearch.columns import Columns
 from toolmesh_codesearch.unit_words import TF_STEPS
 
-_K1, _B = 1.2, 0.6
-_PATH = 0.7
+_K1, _B = 0.8, 0.4
+_PATH = 0.35
 _MOST_TERMS = 64
 
 
