@@ -27,7 +27,7 @@ _MOST_HITS = 4 * MOST_PLACES
 class _NoModel:
     is_loaded = False
 
-    async def embed(self, text: str) -> NDArray[np.float32] | None:
+    async def embed(self, text: str, *, is_code: bool) -> NDArray[np.float32] | None:
         return None
 
 
@@ -71,7 +71,7 @@ class Contenders:
         return [self._symbols[unit] for unit in result.ranked.ranking.units[:_MOST_HITS].tolist()]
 
     async def _by_meaning(self, question: str) -> list[str]:
-        vector = await self._embedder.embed(question)
+        vector = await self._embedder.embed(question, is_code=False)
         if vector is None:
             raise FileNotFoundError("the embedding model is not installed")
         likeness = self._index.meanings.likeness(vector) * self._index.weights

@@ -12,6 +12,8 @@ from toolmesh_codesearch.model_file import ModelFile, ModelMissingError
 _log = structlog.get_logger(__name__)
 
 _MOST_CHARACTERS = 4000
+# The model was made to compare sentences. Those that stand in code are comments.
+_AS_COMMENT = "# "
 
 
 class ModelEmbedder:
@@ -27,8 +29,8 @@ class ModelEmbedder:
         """Whether there is a model that need not be loaded first."""
         return self._model is not None
 
-    async def embed(self, text: str) -> NDArray[np.float32] | None:
-        """Return a vector of length 1; None when there is no model."""
+    async def embed(self, text: str, *, is_code: bool) -> NDArray[np.float32] | None:
+        """Return a vector of length 1 for code or for a question about it; None without a model."""
         async with self._loading:
             if self._model is None and self._file is not None:
                 try:
@@ -39,5 +41,7 @@ class ModelEmbedder:
                     self._file = None
         if self._model is None:
             return None
-        rows = await asyncio.to_thread(self._model.embed, [text[:_MOST_CHARACTERS]])
-        return rows[0]
+        text = text[:_MOST_CHARACTERS]
+        given = text if is_code else _AS_COMMENT + text
+        (vector,) = await asyncio.to_thread(self._model.embed, [given])
+        return vector

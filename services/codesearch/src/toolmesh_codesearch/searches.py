@@ -123,7 +123,7 @@ class QueryEmbedder(Protocol):
         """Whether there is a model that need not be loaded first."""
         ...
 
-    async def embed(self, text: str) -> NDArray[np.float32] | None:
+    async def embed(self, text: str, *, is_code: bool) -> NDArray[np.float32] | None:
         """Return a vector of length 1, or None when there is no model."""
         ...
 
@@ -199,7 +199,7 @@ class Searches:
         if not spec.query.strip() or (is_early and not self._embedder.is_loaded):
             return None
         async with self._turns:
-            return await self._embedder.embed(spec.query)
+            return await self._embedder.embed(spec.query, is_code=spec.is_snippet)
 
     async def _rank(
         self,

@@ -63,7 +63,7 @@ async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 async def test_without_a_folder_there_are_words_alone(tmp_path: Path) -> None:
     """It is told once, and no search fails."""
     embedder = ModelEmbedder(ModelFile(tmp_path / "gone"))
-    assert await embedder.embed("price") is None
+    assert await embedder.embed("price", is_code=False) is None
     assert not embedder.is_loaded
 
 
