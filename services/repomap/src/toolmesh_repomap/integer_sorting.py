@@ -7,7 +7,7 @@ import numpy as np
 
 from toolmesh_repomap.string_table import Ints
 
-_PLACE_BITS = 32
+_NUMBER_BITS = 63
 
 
 def distinct(values: Ints) -> Ints:
@@ -17,7 +17,10 @@ def distinct(values: Ints) -> Ints:
 
 
 def stable_order(values: Ints) -> Ints:
-    """Return the places of values from 0 to 2**31 - 1 in the values' order, as a stable argsort."""
-    pairs = (values.astype(np.int64) << _PLACE_BITS) | np.arange(len(values))
+    """Return the places of values from 0 on in the values' order, as a stable argsort."""
+    place_bits = len(values).bit_length()
+    if int(values.max(initial=0)).bit_length() + place_bits > _NUMBER_BITS:
+        return np.argsort(values, kind="stable")
+    pairs = (values.astype(np.int64) << place_bits) | np.arange(len(values))
     pairs.sort()
-    return pairs & ((1 << _PLACE_BITS) - 1)
+    return pairs & ((1 << place_bits) - 1)

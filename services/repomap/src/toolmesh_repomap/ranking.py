@@ -154,7 +154,7 @@ def _links(graph: ReferenceGraph, edge_rows: Ints, outflow: Floats) -> _Links:
     row_count = len(outflow)
     targets = graph.place_rows[graph.edge_places]
     keys = edge_rows * row_count + targets
-    order = np.argsort(keys)
+    order = stable_order(keys)
     at = np.flatnonzero(np.diff(keys[order], prepend=-1))
     if not len(at):
         return _Links(np.zeros(row_count + 1, dtype=np.int64), keys, np.zeros(0))

@@ -67,7 +67,7 @@ class Places:
         keys = self.symbols.astype(np.int64) * row_count + self.rows
         wanted = symbols.astype(np.int64) * row_count + rows
         # In order, they are found in half the time.
-        order = np.argsort(wanted)
+        order = stable_order(wanted)
         wanted = wanted[order]
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         found[order] = np.where(keys[at] == wanted, at, -1)
