@@ -2,7 +2,7 @@
 
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import tree_sitter_language_pack
@@ -11,6 +11,7 @@ from tree_sitter import Parser, Query
 from toolmesh_outlines.languages import Language
 from toolmesh_outlines.outline import Kind
 
+_QUERIES = Path(__file__).parent / "queries"
 _USES_MARK = "\n; Uses\n"
 _DEFINITION = re.compile(rb"@definition\.(\w+)")
 
@@ -34,11 +35,10 @@ def load_grammar(name: str, query_files: tuple[str, ...]) -> Grammar:
     grammar = tree_sitter_language_pack.get_language(
         cast("tree_sitter_language_pack.SupportedLanguage", name)
     )
-    folder = files("toolmesh_outlines") / "queries"
     definitions: list[str] = []
     uses: list[str] = []
     for query_file in query_files:
-        head, _, tail = (folder / f"{query_file}.scm").read_text().partition(_USES_MARK)
+        head, _, tail = (_QUERIES / f"{query_file}.scm").read_text().partition(_USES_MARK)
         definitions.append(head)
         uses.append(tail)
     text = "\n".join(definitions)

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -177,11 +177,9 @@ class _Rows:
         signatures = [definition.signature.encode() for definition in definitions]
         self.signature_lengths.extend(map(len, signatures))
         self.signatures += b"".join(signatures)
-        for definition in definitions:
-            words = map(self._doc_word_numbers.__getitem__, whole_words_of(definition.doc))
-            telling = [word for word in words if word >= 0]
-            self.doc_word_counts.append(len(telling))
-            self.doc_word.extend(telling)
+        words = [self._telling_words(each.doc) if each.doc else () for each in definitions]
+        self.doc_word_counts.extend(map(len, words))
+        self.doc_word.extend(chain.from_iterable(words))
 
     def _symbols_of(self, family: str) -> Numbers:
         numbers = self._symbol_numbers.get(family)
@@ -189,6 +187,10 @@ class _Rows:
             numbers = Numbers(lambda name: self.symbols[symbol_text(family, name)])
             self._symbol_numbers[family] = numbers
         return numbers
+
+    def _telling_words(self, doc: str) -> list[int]:
+        words = map(self._doc_word_numbers.__getitem__, whole_words_of(doc))
+        return [word for word in words if word >= 0]
 
     def _doc_word(self, word: str) -> int:
         stem = stem_of(word)
