@@ -184,7 +184,8 @@ class _Rows:
     def _symbols_of(self, family: str) -> Numbers:
         numbers = self._symbol_numbers.get(family)
         if numbers is None:
-            numbers = Numbers(lambda name: self.symbols[symbol_text(family, name)])
+            mark = symbol_text(family, "")
+            numbers = Numbers(lambda name: self.symbols[mark + name])
             self._symbol_numbers[family] = numbers
         return numbers
 

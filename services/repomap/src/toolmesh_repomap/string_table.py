@@ -101,22 +101,23 @@ class Numbers(dict[str, int]):
         return number
 
 
-class Interner(Numbers):
-    """Numbers strings: those of a table as it does, and new ones behind them.
+class Interner(dict[str, int]):
+    """Numbers strings: `interner[text]` is the number in a table, or a new one behind its numbers.
 
     `added` are the new ones in order.
     """
 
     def __init__(self, table: StringTable) -> None:
-        super().__init__(self._find_or_add)
+        super().__init__()
         self._table = table
         self.added: list[str] = []
 
-    def _find_or_add(self, text: str) -> int:
+    def __missing__(self, text: str) -> int:
         number = self._table.find(text) if len(self._table) else -1
         if number < 0:
             number = len(self._table) + len(self.added)
             self.added.append(text)
+        self[text] = number
         return number
 
     def finish(self) -> StringTable:
