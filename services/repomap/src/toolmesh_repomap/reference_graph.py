@@ -109,7 +109,7 @@ def build_graph(
         edge_weights=edge_weights,
         voices=np.sqrt(outflow) * np.where(_is_side(corpus), _SIDE_FACTOR, 1.0),
         reference_count=int(uses.counts.sum()),
-        readings=KnownReadings(corpus, places, uses, readings),
+        readings=KnownReadings.of(corpus, places, uses, readings),
     )
 
 

@@ -61,7 +61,7 @@ class Places:
 
     def of(self, symbols: Ints, rows: Ints, row_count: int) -> Ints:
         """Return the place of each symbol in its row, -1 for none."""
-        found = np.full(len(symbols), -1, dtype=np.int64)
+        found = np.full(len(symbols), -1, dtype=np.int32)
         if not len(self.symbols):
             return found
         keys = self.symbols.astype(np.int64) * row_count + self.rows
@@ -165,12 +165,28 @@ class Readings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownReadings:
-    """The readings of a corpus, from which those of the next one can be made."""
+    """The readings of a corpus, and what those of the next one are made from with them."""
 
     corpus: Corpus
-    places: Places
-    uses: Uses
+    place_symbols: Ints
+    place_rows: Ints
+    can_stand_alone: Flags
+    use_symbols: Ints
+    use_rows: Ints
     readings: Readings
+
+    @classmethod
+    def of(cls, corpus: Corpus, places: Places, uses: Uses, readings: Readings) -> "KnownReadings":
+        """Keep no more than is needed: an index of a large tree has millions of uses."""
+        return cls(
+            corpus=corpus,
+            place_symbols=places.symbols,
+            place_rows=places.rows,
+            can_stand_alone=places.can_stand_alone,
+            use_symbols=uses.symbols,
+            use_rows=uses.rows,
+            readings=readings,
+        )
 
     def serves(self, corpus: Corpus) -> bool:
         """Tell whether a corpus has the same files: their contents may differ."""
@@ -209,15 +225,15 @@ class _Carried:
     def over(cls, corpus: Corpus, places: Places, uses: Uses, known: KnownReadings) -> "_Carried":
         pairs = zip(corpus.digests, known.corpus.digests, strict=True)
         has_changed = np.array([digest != before for digest, before in pairs], dtype=bool)
-        is_other = _redefined(places, known.places, has_changed)
+        is_other = _redefined(places, known, has_changed)
         # What is left is the same in both, in the same order: numbers of names never change.
         kept_places = np.flatnonzero(~is_other[places.symbols])
-        known_places = np.flatnonzero(~is_other[known.places.symbols])
-        place_numbers = np.full(len(known.places.symbols), -1, dtype=np.int32)
+        known_places = np.flatnonzero(~is_other[known.place_symbols])
+        place_numbers = np.full(len(known.place_symbols), -1, dtype=np.int32)
         place_numbers[known_places] = kept_places
         is_kept = ~(is_other[uses.symbols] | has_changed[uses.rows])
-        known_uses = np.flatnonzero(~(is_other[known.uses.symbols] | has_changed[known.uses.rows]))
-        use_numbers = np.full(len(known.uses.symbols), -1, dtype=np.int32)
+        known_uses = np.flatnonzero(~(is_other[known.use_symbols] | has_changed[known.use_rows]))
+        use_numbers = np.full(len(known.use_symbols), -1, dtype=np.int32)
         use_numbers[known_uses] = np.flatnonzero(is_kept)
         numbers = use_numbers[known.readings.uses]
         kept = np.flatnonzero(numbers >= 0)
@@ -229,17 +245,19 @@ class _Carried:
         return cls(readings, np.flatnonzero(~is_kept))
 
 
-def _redefined(places: Places, before: Places, has_changed: Flags) -> Flags:
+def _redefined(places: Places, known: KnownReadings, has_changed: Flags) -> Flags:
     """Tell of each symbol whether files that changed define it now and did not, or otherwise."""
     row_count = max(len(has_changed), 1)
 
-    def keys(of: Places) -> Ints:
-        at = np.flatnonzero(has_changed[of.rows])
-        kinds = of.symbols[at].astype(np.int64) * 2 + of.can_stand_alone[at]
-        return kinds * row_count + of.rows[at]
+    def keys(symbols: Ints, rows: Ints, can_stand_alone: Flags) -> Ints:
+        at = np.flatnonzero(has_changed[rows])
+        kinds = symbols[at].astype(np.int64) * 2 + can_stand_alone[at]
+        return kinds * row_count + rows[at]
 
+    now = keys(places.symbols, places.rows, places.can_stand_alone)
+    before = keys(known.place_symbols, known.place_rows, known.can_stand_alone)
     is_other = np.zeros(len(places.is_type), dtype=bool)
-    is_other[np.setxor1d(keys(places), keys(before), assume_unique=True) // row_count // 2] = True
+    is_other[np.setxor1d(now, before, assume_unique=True) // row_count // 2] = True
     return is_other
 
 
