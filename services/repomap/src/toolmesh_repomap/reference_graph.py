@@ -88,11 +88,13 @@ def build_graph(
     readings = readings_of(corpus, links, places, uses, known)
     relations = _weighed_relations(corpus, places, uses, readings, weights.form)
     totals = np.bincount(readings.uses, weights=relations, minlength=len(uses.rows))
-    # Among readings the weight is parted by relation; it is also less where even the best relation
-    # is weak, hence the square.
-    shares = relations**2 / totals[readings.uses]
     use_weights = weights.total[uses.symbols] * np.sqrt(uses.counts)
-    edge_weights = (use_weights[readings.uses] * shares).astype(np.float32)
+    # Among readings the weight is parted by relation; it is also less where even the best relation
+    # is weak, hence the square. There are millions, so all is done in one array.
+    edge_weights = relations
+    edge_weights *= relations
+    edge_weights /= totals.astype(np.float32)[readings.uses]
+    edge_weights *= use_weights.astype(np.float32)[readings.uses]
     edge_rows = uses.rows[readings.uses]
     outflow = np.bincount(edge_rows, weights=edge_weights, minlength=corpus.file_count)
     own = np.flatnonzero(uses.own_places >= 0)
@@ -142,7 +144,7 @@ def _weighed_relations(
     users = np.bincount(uses.symbols[is_other], minlength=len(form))
     evidence = np.bincount(uses.symbols[related], minlength=len(form)) / np.maximum(users, 1)
     evidence = np.where(form > 1, 1.0, np.maximum(evidence, _LEAST_EVIDENCE))
-    evidence = evidence[uses.symbols[readings.uses]]
+    evidence = evidence.astype(np.float32)[uses.symbols[readings.uses]]
     relations = np.where(relations > 0, relations * np.sqrt(evidence), _UNRELATED * evidence)
     is_side = _is_side(corpus)
     side = is_side[places.rows[readings.places]] & ~is_side[uses.rows[readings.uses]]

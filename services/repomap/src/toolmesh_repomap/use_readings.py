@@ -236,7 +236,7 @@ class _Carried:
         use_numbers = np.full(len(known.use_symbols), -1, dtype=np.int32)
         use_numbers[known_uses] = np.flatnonzero(is_kept)
         numbers = use_numbers[known.readings.uses]
-        kept = np.flatnonzero(numbers >= 0)
+        kept = numbers >= 0
         readings = Readings(
             numbers[kept],
             place_numbers[known.readings.places[kept]],
