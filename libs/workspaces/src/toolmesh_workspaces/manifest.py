@@ -78,6 +78,14 @@ class Manifest:
             return self.files[at]
         return None
 
+    def sharing(self, other: "Manifest") -> "Manifest":
+        """Return the same manifest, made of the other one's entries where they are equal.
+
+        A version of a tree then takes the memory of what is new in it.
+        """
+        known = {entry: entry for entry in other.files}
+        return Manifest(tuple([known.get(entry, entry) for entry in self.files]))
+
     def encode(self) -> bytes:
         """Return the canonical bytes."""
         kinds = bytes(map(_kind, self.files))

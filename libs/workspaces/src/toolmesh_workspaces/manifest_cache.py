@@ -24,6 +24,12 @@ class ManifestCache:
             self._manifests.move_to_end((workspace, snapshot))
         return manifest
 
+    def last_of(self, workspace: str) -> Manifest | None:
+        """Return the manifest of a workspace that was used last, or None."""
+        keys = (key for key in reversed(self._manifests) if key[0] == workspace)
+        key = next(keys, None)
+        return None if key is None else self._manifests[key]
+
     def put(self, workspace: str, manifest: Manifest) -> None:
         """Keep a manifest and drop those that were not used for longest."""
         self._files -= self._weight(self._manifests.pop((workspace, manifest.snapshot), None))

@@ -63,7 +63,8 @@ class Snapshot:
         wanted = snapshot or got.workspace.snapshot
         manifest = cache.get(workspace, wanted) if cache is not None else None
         if manifest is None:
-            manifest = await _fetch_manifest(stub, workspace, wanted, limits)
+            known = cache.last_of(workspace) if cache is not None else None
+            manifest = await _fetch_manifest(stub, workspace, wanted, limits, known)
             if cache is not None:
                 cache.put(workspace, manifest)
         return cls(stub, workspace=workspace, manifest=manifest)
@@ -138,17 +139,27 @@ class Snapshot:
 
 
 async def _fetch_manifest(
-    stub: "WorkspaceServiceStub", workspace: str, snapshot: str, limits: Limits
+    stub: "WorkspaceServiceStub",
+    workspace: str,
+    snapshot: str,
+    limits: Limits,
+    known: Manifest | None,
 ) -> Manifest:
+    """Return a manifest; what is in `known`, too, needs no memory of its own."""
     request = pb.GetManifestRequest(workspace=workspace, snapshot=snapshot)
     builder = ManifestBuilder(limits)
     async for response in stub.GetManifest(request):
         for file in response.files:
             builder.add(entry_of(file))
-    manifest = await asyncio.to_thread(builder.build)
+    manifest = await asyncio.to_thread(_built, builder, known)
     if manifest.snapshot != snapshot:
         raise CorruptSnapshotError(f"the manifest of {snapshot} was sent wrong")
     return manifest
+
+
+def _built(builder: ManifestBuilder, known: Manifest | None) -> Manifest:
+    manifest = builder.build()
+    return manifest if known is None else manifest.sharing(known)
 
 
 def _write_all(writer: CheckoutWriter, pending: list[tuple[list[FileEntry], bytes]]) -> None:

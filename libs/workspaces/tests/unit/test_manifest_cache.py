@@ -36,3 +36,31 @@ def test_putting_again_counts_once() -> None:
         cache.put("w", first)
     cache.put("w", second)
     assert cache.get("w", first.snapshot) is first
+
+
+def test_the_last_manifest_of_a_workspace_is_its_own() -> None:
+    """What a workspace's next manifest is made from is never another workspace's."""
+    cache = ManifestCache()
+    first, second, other = (_manifest(name, 1) for name in "abc")
+    assert cache.last_of("mine") is None
+    cache.put("mine", first)
+    cache.put("mine", second)
+    cache.put("theirs", other)
+    assert cache.last_of("mine") is second
+    cache.get("mine", first.snapshot)
+    assert cache.last_of("mine") is first
+
+
+def test_versions_share_the_entries_that_are_equal() -> None:
+    """A version is what it was, and takes no memory for what did not change."""
+    old = _manifest("a", 3)
+    edited = FileEntry("a1", b"2" * 32, 1)
+    new = Manifest((FileEntry("a0", b"1" * 32, 1), edited, FileEntry("a2", b"1" * 32, 1)))
+    shared = new.sharing(old)
+    assert shared.files == new.files
+    assert shared.snapshot == new.snapshot
+    assert [entry is known for entry, known in zip(shared.files, old.files, strict=True)] == [
+        True,
+        False,
+        True,
+    ]
