@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, chain
 from typing import Any
 
@@ -99,8 +100,9 @@ class _Rows:
         self.imports = Interner(base.import_paths if base else EMPTY)
         self.words = Interner(base.words if base else EMPTY)
         # Of words as they stand in texts; of those of comments, -1 stands for what says nothing.
-        self.word_numbers = Numbers(lambda word: self.words[stem_of(word)])
-        self._doc_word_numbers = Numbers(self._doc_word)
+        # The functions know no rows: in a circle these would stay in memory for a while.
+        self.word_numbers = Numbers(partial(_word_number, self.words))
+        self._doc_word_numbers = Numbers(partial(_doc_word_number, self.words))
         self._symbol_numbers: dict[str, Numbers] = {}
         self.definitions = [array("i") for _ in range(5)]
         self.uses = array("i"), array("H"), array("B")
@@ -185,7 +187,7 @@ class _Rows:
         numbers = self._symbol_numbers.get(family)
         if numbers is None:
             mark = symbol_text(family, "")
-            numbers = Numbers(lambda name: self.symbols[mark + name])
+            numbers = Numbers(partial(_symbol_number, self.symbols, mark))
             self._symbol_numbers[family] = numbers
         return numbers
 
@@ -193,9 +195,18 @@ class _Rows:
         words = map(self._doc_word_numbers.__getitem__, whole_words_of(doc))
         return [word for word in words if word >= 0]
 
-    def _doc_word(self, word: str) -> int:
-        stem = stem_of(word)
-        return -1 if stem in STOP_WORDS else self.words[stem]
+
+def _word_number(words: Interner, word: str) -> int:
+    return words[stem_of(word)]
+
+
+def _doc_word_number(words: Interner, word: str) -> int:
+    stem = stem_of(word)
+    return -1 if stem in STOP_WORDS else words[stem]
+
+
+def _symbol_number(symbols: Interner, mark: str, name: str) -> int:
+    return symbols[mark + name]
 
 
 class CorpusBuilder:

@@ -169,7 +169,9 @@ class Indexer:
             async for batch in outlines:
                 await asyncio.to_thread(builder.add_all, batch)
                 parsed_file_count += sum(file.is_parsed for file in batch)
-        index = await asyncio.to_thread(_finished, builder, base)
+        corpus = await asyncio.to_thread(builder.finish)
+        del builder  # It has as much again as the corpus, and the graph needs room.
+        index = await asyncio.to_thread(_index_over, corpus, base)
         return MadeIndex(index, len(missing), parsed_file_count)
 
 
@@ -193,8 +195,7 @@ def _builder(
     return CorpusBuilder(snapshot, languages, base.corpus, base.rows)
 
 
-def _finished(builder: CorpusBuilder, base: KnownFiles | None) -> SnapshotIndex:
-    corpus = builder.finish()
+def _index_over(corpus: Corpus, base: KnownFiles | None) -> SnapshotIndex:
     if base is None:
         return index_of(corpus, resolve_imports(corpus, None, NO_LINKS))
     return index_of(corpus, resolve_imports(corpus, base.corpus, base.links), base.readings)

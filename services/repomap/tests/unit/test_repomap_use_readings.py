@@ -1,6 +1,8 @@
 """Graphs that are made from those of the tree before an edit."""
 
+import gc
 import random
+import weakref
 from collections.abc import Callable
 from dataclasses import fields
 
@@ -65,3 +67,23 @@ def test_other_files_are_no_base(index_files: Callable[..., SnapshotIndex]) -> N
     for changed in (files[1:], [*files, _drawn("pkg1/new.py", dice)]):
         made = index_files(changed, index)
         _assert_equal(made.graph, build_graph(made.corpus, made.links))
+
+
+def test_an_index_holds_nothing_of_what_it_was_made_from(
+    index_files: Callable[..., SnapshotIndex],
+) -> None:
+    """The index before, and all that made the new one, go without the garbage collector."""
+    dice = random.Random(3)
+    files = [_drawn(f"m{number}.py", dice) for number in range(9)]
+    before = index_files(files)
+    new = Definition("another", Kind.FUNCTION, 1, 1, "another", doc="Says another thing.")
+    edited = OutlinedFile(files[0].path, "python", 1, Outline(definitions=(new,)))
+    gc.disable()
+    try:
+        after = index_files([edited, *files[1:]], before)
+        names = weakref.ref(before.corpus.symbols.order)
+        del before
+        assert after.corpus.symbols_named("another")
+        assert names() is None
+    finally:
+        gc.enable()
