@@ -15,7 +15,16 @@ from toolmesh.repomap.v1 import symbol_service_pb2
 from toolmesh_serving.answer_budget import gateway_json
 from toolmesh_serving.tokens import count_tokens
 
-_CODE = 'def smaller(a: "list[int]", b):\n    """Is `a` < `b` && not é?"""\n    return a < b\n'
+# Characters at both ends of what the transcoder escapes, and some that it does not.
+_SIGNS = (
+    "\x7f\x9f\xa0\xad\u0600\u0603\u0604\u06dd\u070f\u17b4\u17b5\u200b\u200f\u2010\u2028\u202e"
+    "\u2060\u2064\u206a\u206f\ufeff\ufff9\ufffb\ufffd\U0001d173\U0001d17a\U0001f600\U000e0001"
+    "\U000e0020\U000e007f\U0010fffd"
+)
+_CODE = f'''def smaller(a: "list[int]", b):
+    """Is `a` < `b` && not é, or one of {_SIGNS}?"""
+    return a < b
+'''
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Fits answers into token budgets: the whole answer as compact JSON, as the gateway sends it."""
 
 import json
+import re
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +10,14 @@ from typing import Any
 from google.protobuf.message import Message
 
 CountTokens = Callable[[str], int]
+
+# What protobuf's JSON writer in C++, which is the transcoder's, escapes besides what JSON must: the
+# signs of tags, control characters, and those that are not seen.
+_ESCAPED = re.compile(
+    "[<>\x7f-\x9f\xad\u0600-\u0603\u06dd\u070f\u17b4\u17b5\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0001"
+    "\U000e0020-\U000e007f]"
+)
 
 
 def fit_items(
@@ -52,7 +61,12 @@ def gateway_json(message: Message) -> str:
     The message has no maps, bytes, 64-bit numbers or well-known types.
     """
     text = json.dumps(_fields(message), ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+    return _ESCAPED.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    digits = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{digits[at : at + 4]}" for at in range(0, len(digits), 4))
 
 
 def _sums(sizes: Iterable[int], most: int) -> tuple[list[int], bool]:
@@ -103,6 +117,8 @@ def _value(field: Any, value: Any) -> Any:
 
 def _shortest(value: float) -> float | int:
     """Return the number with the fewest digits that is the same one in 32 bits."""
-    written = (float(f"{value:.{digits}g}") for digits in range(6, 10))
-    short = next(each for each in written if struct.pack("f", each) == struct.pack("f", value))
-    return int(short) if short.is_integer() else short
+    for digits in range(6, 10):
+        short = float(f"{value:.{digits}g}")
+        if struct.pack("f", short) == struct.pack("f", value):
+            return int(short) if short.is_integer() else short
+    return value

@@ -134,7 +134,7 @@ def _hit(found: FoundUnit) -> hit_pb2.Hit:
         score=round(found.score, 4),
         exact_name=found.exact_name,
         matched_words=found.matched_words,
-        meaning=round(max(found.meaning, 0.0), 3),
+        meaning=round(max(0.0, found.meaning), 3),
         matched_lines=found.matched_lines[:_MOST_LINES_NAMED],
     )
 
