@@ -13,7 +13,7 @@ from toolmesh_outlines.outline import Kind
 
 _QUERIES = Path(__file__).parent / "queries"
 _USES_MARK = "\n; Uses\n"
-_DEFINITION = re.compile(rb"@definition\.(\w+)")
+_DEFINITION = re.compile(rb"@(?:definition\.(\w+)|import\b)")
 
 
 class Grammar(NamedTuple):
@@ -52,13 +52,17 @@ def load_grammar(name: str, query_files: tuple[str, ...]) -> Grammar:
 
 
 def _kinds(query: Query, text: bytes) -> tuple[Kind | None, ...]:
-    found = (
-        _DEFINITION.search(
-            text, query.start_byte_for_pattern(index), query.end_byte_for_pattern(index)
-        )
+    return tuple(
+        _kind(text[query.start_byte_for_pattern(index) : query.end_byte_for_pattern(index)])
         for index in range(query.pattern_count)
     )
-    return tuple(Kind(match[1].decode()) if match else None for match in found)
+
+
+def _kind(pattern: bytes) -> Kind | None:
+    match = _DEFINITION.search(pattern)
+    if match is None:
+        raise ValueError(f"no definition and no import: {pattern.decode().strip()}")
+    return Kind(match[1].decode()) if match[1] else None
 
 
 def grammar_of(language: Language) -> Grammar:

@@ -172,13 +172,9 @@ class Outliner:
                 async for group in groups:
                     tasks.add(asyncio.create_task(self._extract(group)))
                     if len(tasks) >= _MOST_IN_FLIGHT:
-                        done, tasks = await asyncio.wait(tasks, return_when=FIRST_COMPLETED)
-                        for task in done:
-                            yield task.result()
+                        yield await _next_of(tasks)
             while tasks:
-                done, tasks = await asyncio.wait(tasks, return_when=FIRST_COMPLETED)
-                for task in done:
-                    yield task.result()
+                yield await _next_of(tasks)
         finally:
             for task in tasks:
                 task.cancel()
@@ -189,6 +185,14 @@ class Outliner:
         uses = self._with_uses
         jobs = [Job(language, content, uses) for (_, language), content in group.items()]
         return dict(zip(group, await self._pool.extract(jobs), strict=True))
+
+
+async def _next_of(tasks: set[asyncio.Task[dict[OutlineKey, bytes]]]) -> dict[OutlineKey, bytes]:
+    """Take one that is done out of some tasks, and return its result."""
+    done, _ = await asyncio.wait(tasks, return_when=FIRST_COMPLETED)
+    task = done.pop()
+    tasks.discard(task)
+    return task.result()
 
 
 async def _groups(

@@ -21,8 +21,9 @@ from toolmesh_outlines.worker_job import Job, decode_answers, encode_jobs
 _log = structlog.get_logger(__name__)
 
 # Groups of files that a worker has at hand, so that it never waits while an answer travels.
-_AHEAD = 3
-_FILES_PER_WORKER = 12
+_AHEAD = 2
+# As many as come together.
+_FILES_PER_WORKER = 16
 _START_SECONDS = 30.0
 _END_SECONDS = 0.2
 _STALL_SECONDS = 60.0
@@ -156,7 +157,8 @@ class WorkerPool:
     async def _converse(self, worker: _Worker, pending: deque[_Pending]) -> None:
         while await self._fill(worker.stdin, pending):
             # The worker watches its time itself; this is for one that does not run at all.
-            async with asyncio.timeout(_STALL_SECONDS + 10 * self._file_seconds):
+            most_seconds = self._file_seconds * len(pending[0].jobs)
+            async with asyncio.timeout(_STALL_SECONDS + 10 * most_seconds):
                 length = int.from_bytes(await worker.stdout.readexactly(4))
                 data = await worker.stdout.readexactly(length)
             group = pending.popleft()

@@ -11,6 +11,8 @@
     (function_expression body: (_) @body)
   ]) @definition.method
 
+; Uses
+
 (class_heritage (identifier) @reference.certain)
 
 (formal_parameters (identifier) @local)
