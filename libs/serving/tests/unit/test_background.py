@@ -3,6 +3,8 @@
 import asyncio
 import random
 
+from structlog.testing import capture_logs
+
 from toolmesh_serving.background import working
 from toolmesh_serving.redis_store import open_store
 
@@ -22,6 +24,19 @@ async def test_work_ends_when_its_cancellation_is_lost_once() -> None:
     async with asyncio.timeout(30), working(stubborn()):
         await asyncio.sleep(0)
     assert cancellations == 2
+
+
+async def test_work_that_fails_is_told_of_at_once() -> None:
+    """Whoever reads the log need not wait for the service's end."""
+
+    async def bad() -> None:
+        raise RuntimeError("no feed any more")
+
+    with capture_logs() as logs:
+        async with working(bad()):
+            await asyncio.sleep(0.01)
+            (told,) = logs
+    assert (told["event"], str(told["exc_info"])) == ("background.failed", "no feed any more")
 
 
 async def test_work_over_redis_always_ends(valkey_url: str) -> None:

@@ -79,12 +79,15 @@ class Leases:
                 yield bool(done)
         finally:
             if done:
-                with reaching_store():
-                    await self._store.eval(_END_SWEEP, 1, keys[1], lease)
+                await asyncio.shield(self._end_sweep(keys[1], lease))
 
     async def _end_push(self, workspace: str, lease: str) -> None:
         with reaching_store():
             await self._store.zrem(_keys(workspace)[0], lease)
+
+    async def _end_sweep(self, key: str, lease: str) -> None:
+        with reaching_store():
+            await self._store.eval(_END_SWEEP, 1, key, lease)
 
 
 def _keys(workspace: str) -> tuple[str, str]:
