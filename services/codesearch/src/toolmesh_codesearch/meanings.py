@@ -80,20 +80,25 @@ class Meanings:
             self._signs[:, places] = np.repeat(_signs(rows), counts, axis=1)
             self._scales[places] = np.repeat(1 / np.maximum(norms, 1), counts)
 
-    def likeness(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    def likeness(
+        self, vector: NDArray[np.float32], mask: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float32]:
         """Return the cosine of each unit's embedding and a vector of length 1; 0 where none is.
 
         Of more than 2,048 units, the nearest so many have the exact one, and the others about it.
+        With a mask, only its units are looked at, and the others have 0.
         """
-        if len(self._rows) <= _MOST_EXACT:
-            return self._cosines(np.arange(len(self._rows)), vector)
-        differing = np.zeros(len(self._rows), dtype=np.int16)
-        for own, other in zip(self._signs, _signs(vector[None]), strict=True):
-            differing += np.bitwise_count(own ^ other)
-        found = _COSINES[differing]
-        found[self._scales == 0] = 0
-        nearest = np.sort(np.argpartition(-found, _MOST_EXACT)[:_MOST_EXACT])
-        found[nearest] = self._cosines(nearest, vector)
+        places = np.arange(len(self._rows)) if mask is None else np.flatnonzero(mask)
+        found = np.zeros(len(self._rows), dtype=np.float32)
+        if len(places) > _MOST_EXACT:
+            differing = np.zeros(len(places), dtype=np.int16)
+            for own, other in zip(self._signs, _signs(vector[None]), strict=True):
+                differing += np.bitwise_count((own if mask is None else own[places]) ^ other)
+            about = _COSINES[differing]
+            about[self._scales[places] == 0] = 0
+            found[places] = about
+            places = places[np.sort(np.argpartition(-about, _MOST_EXACT)[:_MOST_EXACT])]
+        found[places] = self._cosines(places, vector)
         return found
 
     def _cosines(

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -161,6 +162,7 @@ class Searches:
         kept = self._kept.get((snapshot.digest, name))
         if kept is None:
             return await self.run(name, spec, open_snapshot)
+        self._kept.move_to_end((snapshot.digest, name))
         index, _ = await self._keeper.index(snapshot)
         return Result(snapshot, index, kept)
 
@@ -184,10 +186,11 @@ class Searches:
                 vector = await embedding
             finally:
                 embedding.cancel()
-            if vector is None and index.meanings.share_ready:
+            if vector is None and index.meanings.ready_count:
                 vector = await self._embed(spec)
             ranked = await self._rank(spec, selection, index, vector, matches)
         self._kept[snapshot.digest, name] = ranked
+        self._kept.move_to_end((snapshot.digest, name))
         while len(self._kept) > _KEPT_RESULTS:
             self._kept.popitem(last=False)
         return Result(snapshot, index, ranked)
@@ -198,7 +201,8 @@ class Searches:
         """Embed the query, if it has one; early only when that takes no time to prepare."""
         if not spec.query.strip() or (is_early and not self._embedder.is_loaded):
             return None
-        async with self._turns:
+        # The model may have to be made first, for which no other search should have to wait.
+        async with self._turns if self._embedder.is_loaded else nullcontext():
             return await self._embedder.embed(spec.query, is_code=spec.is_snippet)
 
     async def _rank(
@@ -257,7 +261,7 @@ def _ranked(
         mask = np.zeros(index.columns.unit_count, dtype=np.bool_)
         mask[list(matches)] = True
     scored = index.word_scorer.score(query.words)
-    meanings = index.meanings.likeness(vector) if vector is not None else None
+    meanings = index.meanings.likeness(vector, mask) if vector is not None else None
     named = named_units(query, index.columns)
     ranking = rank(scored.scores, meanings, named, index.weights, mask, bulk=index.bulk)
     if matches:

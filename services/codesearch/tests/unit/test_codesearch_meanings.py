@@ -41,6 +41,25 @@ def test_the_nearest_of_very_many_are_exact() -> None:
     assert found[0] == 0
 
 
+@pytest.mark.parametrize("far_count", [0, 3000])
+def test_the_nearest_that_a_filter_lets_through_are_exact(far_count: int) -> None:
+    """Those that it does not let through take no place, however near they are."""
+    rows = _vectors(20_000)
+    target = rows[0]
+    # All but the last thousands are nearer than the fifty are.
+    rows[:15_000] = target + 0.02 * rows[:15_000]
+    rows[15_000:15_050] = target + 1.5 * rows[15_000:15_050]
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    ids = np.arange(1, 20_001, dtype=np.uint64)
+    meanings = Meanings(ids)
+    meanings.add({int(each): row.tobytes() for each, row in zip(ids, quantised(rows), strict=True)})
+    mask = np.zeros(20_000, dtype=np.bool_)
+    mask[15_000 : 15_050 + far_count] = True
+    likeness = meanings.likeness(target, mask)
+    assert not likeness[~mask].any()
+    np.testing.assert_allclose(likeness[15_000:15_050], rows[15_000:15_050] @ target, atol=0.01)
+
+
 def test_embeddings_fill_in() -> None:
     """What is missing is told in the units' order; a text's embedding serves all its units."""
     meanings = Meanings(np.array([9, 0, 5, 9, 7], dtype=np.uint64))
