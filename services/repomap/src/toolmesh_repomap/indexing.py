@@ -71,7 +71,7 @@ class SnapshotIndex:
 
     @property
     def known_files(self) -> KnownFiles:
-        """What an index needs of this one to be made from it: not the edges and the ranks."""
+        """What an index needs to be made from this one: no weights of edges, and no ranks."""
         return KnownFiles(self.corpus, self.rows, self.links, self.graph.readings)
 
     @cached_property

@@ -2,8 +2,8 @@
 
 Definitions are taken in the order of their scores until the budget is full. Each brings the headers
 that it stands under and, with the first one of a file, the file's path. What that costs is counted
-piece by piece; since tokens can span pieces, the whole is then counted as it is written, and what
-is too much is taken off again: the budget is kept exactly.
+line by line; empty lines and notes are left out of that, so the whole is then counted as it is
+written, and what is too much is taken off again: the budget is kept exactly.
 """
 
 import re
