@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from toolmesh_codesearch.meanings import DIMENSIONS
-from toolmesh_codesearch.model_file import vocabulary
+from toolmesh_codesearch.model_file import ModelDamagedError, vocabulary
 from toolmesh_serving.memory import give_back_memory
 
 _MOST_TOKENS = 256
@@ -29,13 +29,11 @@ class EmbeddingModel:
     where texts are cut off.
 
     Raises:
-        ModelMissingError: the model's vocabulary is not installed.
+        ModelNotInstalledError: there is no vocabulary.
+        ModelDamagedError: the file or the vocabulary cannot be loaded.
     """
 
     def __init__(self, file: Path, *, threads: int, most_tokens: int = _MOST_TOKENS) -> None:
-        self._tokenizer = Tokenizer.from_file(str(vocabulary()))
-        self._tokenizer.enable_truncation(most_tokens)
-        self._tokenizer.no_padding()
         # Threads that share one run wait for each other; those with texts of their own do not.
         self._threads = ThreadPoolExecutor(threads) if threads > 1 else None
         options = onnxruntime.SessionOptions()
@@ -44,9 +42,16 @@ class EmbeddingModel:
         # Memory that one large batch needed would never be given back.
         options.enable_cpu_mem_arena = False
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
+        tokenizer = vocabulary()
+        try:
+            self._tokenizer = Tokenizer.from_file(str(tokenizer))
+            self._session = onnxruntime.InferenceSession(
+                str(file), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # theirs have nothing else in common
+            raise ModelDamagedError(str(error)) from error
+        self._tokenizer.enable_truncation(most_tokens)
+        self._tokenizer.no_padding()
         give_back_memory()
         self._inputs = frozenset(each.name for each in self._session.get_inputs())
 

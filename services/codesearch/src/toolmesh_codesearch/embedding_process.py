@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from toolmesh_codesearch.meanings import DIMENSIONS
+from toolmesh_codesearch.model_file import ModelDamagedError
 
 _NICE = 15
 _START_SECONDS = 60.0
@@ -52,6 +53,7 @@ async def embedding_process(model: Path, threads: int) -> AsyncGenerator[Embeddi
 
     Raises:
         EmbeddingFailedError: it does not get ready.
+        ModelDamagedError: it cannot load the model.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -77,9 +79,11 @@ async def embedding_process(model: Path, threads: int) -> AsyncGenerator[Embeddi
             os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await stdout.readexactly(4)
+                failure = await stdout.readexactly(int.from_bytes(await stdout.readexactly(4)))
         except (TimeoutError, asyncio.IncompleteReadError) as error:
             raise EmbeddingFailedError("the embedding process does not get ready") from error
+        if failure:
+            raise ModelDamagedError(failure.decode())
         yield EmbeddingProcess(stdin, stdout)
     finally:
         # It keeps nothing, so there is nothing to wait for.

@@ -74,23 +74,29 @@ class EmbeddingQueue:
     async def _run(self) -> None:
         try:
             failures = 0
-            file = await self._model.path()
             while self._wanted and failures < _MOST_FAILURES:
                 try:
-                    async with embedding_process(file, self._threads) as process:
-                        await self._serve(process)
-                        failures = 0
+                    await self._serve()
+                    failures = 0
                 except EmbeddingFailedError as error:
                     failures += 1
                     _log.warning("codesearch.embedding_failed", error=str(error))
-        except ModelMissingError as error:
-            _log.warning("codesearch.no_model", error=str(error))
+        except ModelMissingError:
+            pass  # the log has it
         finally:
             self._wanted.clear()
             async with self._stepped:
                 self._stepped.notify_all()
 
-    async def _serve(self, process: EmbeddingProcess) -> None:
+    async def _serve(self) -> None:
+        """Start a process, and end it when there was nothing to do for a while."""
+        async with contextlib.AsyncExitStack() as stack:
+            process = await self._model.load(
+                lambda path: stack.enter_async_context(embedding_process(path, self._threads))
+            )
+            await self._work(process)
+
+    async def _work(self, process: EmbeddingProcess) -> None:
         """Work until there was nothing to do for a while."""
         while True:
             while self._wanted:

@@ -1,9 +1,10 @@
 """The process that embeds.
 
 It speaks frames over its standard input and output: four bytes of length (big endian), then as many
-bytes. The first frame it sends is empty and says that it is ready. Each frame in is a MessagePack
-array of texts, each frame out their embeddings in the same order, as rows of 8-bit integers. It
-ends when its input ends. Its arguments are the model's file and how many threads it may use.
+bytes. The first frame it sends is empty when it is ready, and says why when the model cannot be
+loaded. Each frame in is a MessagePack array of texts, each frame out their embeddings in the same
+order, as rows of 8-bit integers. It ends when its input ends. Its arguments are the model's file
+and how many threads it may use.
 """
 
 import os
@@ -15,6 +16,7 @@ import msgspec
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
 from toolmesh_codesearch.meanings import quantised
+from toolmesh_codesearch.model_file import ModelDamagedError
 from toolmesh_codesearch.unit_texts import cleaned
 from toolmesh_serving.memory import bound_free_memory
 
@@ -38,7 +40,11 @@ def main() -> None:
     # What a library prints must not end up between the frames.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     file, threads = sys.argv[1:]
-    model = EmbeddingModel(Path(file), threads=int(threads), most_tokens=_MOST_TOKENS)
+    try:
+        model = EmbeddingModel(Path(file), threads=int(threads), most_tokens=_MOST_TOKENS)
+    except ModelDamagedError as error:
+        _write_frame(answers, str(error).encode())
+        return
     decoder = msgspec.msgpack.Decoder(list[str])
     _write_frame(answers, b"")
     while (data := _read_frame(sys.stdin.buffer)) is not None:

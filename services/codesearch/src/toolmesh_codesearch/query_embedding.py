@@ -1,15 +1,13 @@
 """Embeds queries, in this process: a batch under way elsewhere must not make a search wait."""
 
 import asyncio
+import contextlib
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from toolmesh_codesearch.embedding_model import EmbeddingModel
 from toolmesh_codesearch.model_file import ModelFile, ModelMissingError
-
-_log = structlog.get_logger(__name__)
 
 _MOST_CHARACTERS = 4000
 # The model was made to compare sentences. Those that stand in code are comments.
@@ -33,12 +31,10 @@ class ModelEmbedder:
         """Return a vector of length 1 for code or for a question about it; None without a model."""
         async with self._loading:
             if self._model is None and self._file is not None:
-                try:
-                    path = await self._file.path()
-                    self._model = await asyncio.to_thread(EmbeddingModel, path, threads=1)
-                except ModelMissingError as error:
-                    _log.warning("codesearch.no_model", error=str(error))
-                    self._file = None
+                with contextlib.suppress(ModelMissingError):  # the log has it
+                    self._model = await self._file.load(
+                        lambda path: asyncio.to_thread(EmbeddingModel, path, threads=1)
+                    )
         if self._model is None:
             return None
         text = text[:_MOST_CHARACTERS]

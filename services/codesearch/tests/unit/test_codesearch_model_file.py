@@ -1,31 +1,53 @@
-"""The model's file comes about by itself."""
+"""The model's file comes about by itself, and is made anew when it is damaged."""
 
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from glob import glob
 from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from toolmesh_codesearch import model_file
-from toolmesh_codesearch.model_file import ModelFile, ModelMissingError
+from toolmesh_codesearch.columns import IndexedFile, make_columns
+from toolmesh_codesearch.embedding_queue import EmbeddingQueue
+from toolmesh_codesearch.index_store import IndexStore, part_key
+from toolmesh_codesearch.indexing import SnapshotIndex
+from toolmesh_codesearch.meanings import Meanings
+from toolmesh_codesearch.model_file import ModelDamagedError, ModelFile, ModelMissingError
+from toolmesh_codesearch.parts import SourceFile, make_parts
 from toolmesh_codesearch.query_embedding import ModelEmbedder
+from toolmesh_codesearch.words import Vocabulary
+from toolmesh_outlines.outline import Outline
+
+
+@pytest.fixture
+def run_for_python(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """Has processes run lines of shell, after which they may be the real Python."""
+    program = tmp_path_factory.mktemp("python") / "python"
+
+    def run(lines: str) -> None:
+        program.write_text(f'#!/bin/sh\n{lines}\nexec "{sys.executable}" "$@"\n')
+        program.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(program))
+
+    return run
 
 
 @pytest.fixture
 def make_count(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    tmp_path_factory: pytest.TempPathFactory, run_for_python: Callable[[str], None]
 ) -> Callable[[], int]:
     """Tells how often the model was made since the test began."""
-    folder = tmp_path_factory.mktemp("python")
-    program, log = folder / "python", folder / "log"
-    program.write_text(f'#!/bin/sh\necho "$3" >> "{log}"\nexec "{sys.executable}" "$@"\n')
-    program.chmod(0o755)
+    log = tmp_path_factory.mktemp("log") / "modules"
     log.touch()
-    monkeypatch.setattr(sys, "executable", str(program))
+    run_for_python(f'echo "$3" >> "{log}"')
     return lambda: log.read_text().split().count("toolmesh_codesearch.integer_model")
 
 
@@ -52,13 +74,6 @@ async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         await ModelFile(tmp_path).path()
 
 
-async def test_without_a_folder_there_are_words_alone(tmp_path: Path) -> None:
-    """It is told once, and no search fails."""
-    embedder = ModelEmbedder(ModelFile(tmp_path / "gone"))
-    assert await embedder.embed("price", is_code=False) is None
-    assert not embedder.is_loaded
-
-
 async def test_a_model_that_cannot_be_read_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,16 +91,147 @@ async def test_a_model_that_cannot_be_read_is_said(
 
 
 async def test_a_program_that_hangs_is_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_for_python: Callable[[str], None]
 ) -> None:
     """Searches wait for it no longer than that, and no process is left."""
-    program = tmp_path / "python"
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
+    run_for_python("exec sleep 600")
     monkeypatch.setattr(model_file, "_MAKE_SECONDS", 0.2)
     before = psutil.Process().children()
     with pytest.raises(ModelMissingError, match=r"more than 0\.2 seconds"):
         await ModelFile(tmp_path).path()
     assert psutil.Process().children() == before
-    assert not glob(f"{tmp_path}/model-*")
+    assert not glob(f"{tmp_path}/*")
+
+
+async def test_a_program_that_is_killed_is_said(
+    tmp_path: Path, run_for_python: Callable[[str], None]
+) -> None:
+    """It can give no reason; the signal is one."""
+    run_for_python("kill -KILL $$")
+    with pytest.raises(ModelMissingError, match="ended with -9"):
+        await ModelFile(tmp_path).path()
+
+
+@pytest.fixture(params=["empty", "truncated"])
+async def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The folder of a file that is damaged."""
+    path = await ModelFile(tmp_path).path()
+    os.truncate(path, 0 if request.param == "empty" else path.stat().st_size // 2)
+    return tmp_path
+
+
+async def test_a_query_is_embedded_with_a_damaged_file(damaged: Path) -> None:
+    """The search that finds it damaged has it made anew."""
+    embedder = ModelEmbedder(ModelFile(damaged))
+    assert await embedder.embed("price", is_code=False) is not None
+
+
+async def test_code_is_embedded_with_a_damaged_file(damaged: Path) -> None:
+    """The process that finds it damaged says so, and another one does the work."""
+    async with _queue(damaged, ModelFile(damaged)) as (queue, index):
+        with capture_logs() as entries:
+            assert await _share_embedded(queue, index) == 1
+    assert [entry["event"] for entry in entries] == ["codesearch.model_damaged"]
+
+
+async def test_a_damaged_file_is_made_anew_once_for_all(
+    damaged: Path, make_count: Callable[[], int]
+) -> None:
+    """Who began to load it before, and fails after, takes the one that is there by then."""
+    file = ModelFile(damaged)
+    mended = asyncio.Event()
+
+    async def load_slowly(path: Path) -> Path:
+        if not mended.is_set():
+            await mended.wait()
+            raise ModelDamagedError("it was damaged when it was read")
+        return path
+
+    slow = asyncio.create_task(file.load(load_slowly))
+    embedders = [ModelEmbedder(file) for _ in range(2)]
+    vectors = await asyncio.gather(*(each.embed("price", is_code=False) for each in embedders))
+    assert not any(vector is None for vector in vectors)
+    mended.set()
+    assert await slow == await file.path()
+    assert make_count() == 1
+
+
+async def test_what_cannot_be_mended_leaves_words_alone(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, run_for_python: Callable[[str], None]
+) -> None:
+    """Once a minute the file is made anew, whoever asks for it, and no user fails."""
+    log = tmp_path_factory.mktemp("log") / "made"
+    run_for_python(f'case $3 in *.integer_model) echo bad | tee -a "{log}" > "$5"; exit;; esac')
+    now = [0.0]
+    file = ModelFile(tmp_path, clock=lambda: now[0])
+    embedder = ModelEmbedder(file)
+    async with _queue(tmp_path, file) as (queue, index):
+        assert await embedder.embed("price", is_code=False) is None
+        assert await _share_embedded(queue, index) == 0
+        assert log.read_text().split() == ["bad"] * 2
+        now[0] = 60.0
+        assert await _share_embedded(queue, index) == 0
+        assert await embedder.embed("price", is_code=False) is None
+        assert log.read_text().split() == ["bad"] * 3
+
+
+async def test_a_failure_that_passes_is_forgotten_after_a_minute(tmp_path: Path) -> None:
+    """It is told once; until then there are words alone, then both users have their model."""
+    now = [0.0]
+    folder = tmp_path / "full"
+    file = ModelFile(folder, clock=lambda: now[0])
+    embedder = ModelEmbedder(file)
+    async with _queue(tmp_path, file) as (queue, index):
+        with capture_logs() as entries:
+            assert await embedder.embed("price", is_code=False) is None
+            folder.mkdir()
+            now[0] = 59.0
+            assert await embedder.embed("price", is_code=False) is None
+            assert await _share_embedded(queue, index) == 0
+        assert [entry["event"] for entry in entries] == ["codesearch.no_model"]
+        assert not embedder.is_loaded
+        now[0] = 60.0
+        assert await _share_embedded(queue, index) == 1
+        assert await embedder.embed("price", is_code=False) is not None
+
+
+async def test_a_model_that_is_not_installed_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told once, however many searches come and however late."""
+    now = [0.0]
+    embedder = ModelEmbedder(ModelFile(tmp_path, clock=lambda: now[0]))
+    with capture_logs() as entries, monkeypatch.context() as patch:
+        patch.setattr(model_file, "PACKAGE", "no_such_package")
+        assert await embedder.embed("price", is_code=False) is None
+    now[0] = 1e9
+    with capture_logs() as later:
+        assert await embedder.embed("price", is_code=False) is None
+    assert [entry["event"] for entry in entries] == ["codesearch.no_model"]
+    assert later == []
+
+
+@contextlib.asynccontextmanager
+async def _queue(
+    folder: Path, file: ModelFile
+) -> AsyncGenerator[tuple[EmbeddingQueue, SnapshotIndex]]:
+    """A queue, and the index of a snapshot that lacks all its embeddings."""
+    vocabulary = Vocabulary()
+    (made,) = make_parts([SourceFile(b"total price", "", Outline())], vocabulary)
+    store = IndexStore(folder / "index.sqlite", max_bytes=2**20)
+    store.put_parts({part_key(b"d" * 32, ""): made.part}, made.texts)
+    columns = make_columns([IndexedFile("price", b"d" * 32, "")], [made.part], vocabulary)
+    queue = EmbeddingQueue(store, file, threads=1, idle_seconds=60)
+    try:
+        yield queue, SnapshotIndex("d", columns, Meanings(columns.text_ids), 1)
+    finally:
+        await queue.close()
+        store.close()
+
+
+async def _share_embedded(queue: EmbeddingQueue, index: SnapshotIndex) -> float:
+    """Ask for what an index lacks; return which share is there when no more is to come."""
+    queue.want(index)
+    while await queue.next_batch(index):
+        pass
+    return index.meanings.share_ready
