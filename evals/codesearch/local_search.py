@@ -12,6 +12,7 @@ from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer, SnapshotIndex
+from toolmesh_codesearch.installed_model import installed_model
 from toolmesh_codesearch.model_file import ModelFile
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.words import Vocabulary
@@ -81,7 +82,7 @@ async def open_local_search(folder: Path) -> AsyncGenerator[LocalSearch]:
     """Opens what the service opens; what it has read and embedded before is in `folder`."""
     cores = len(os.sched_getaffinity(0))
     async with AsyncExitStack() as stack:
-        store = IndexStore(folder / "index.sqlite", max_bytes=_MOST_BYTES)
+        store = IndexStore(folder / "index.sqlite", max_bytes=_MOST_BYTES, model=installed_model())
         stack.callback(store.close)
         model = ModelFile(folder)
         queue = EmbeddingQueue(store, model, threads=cores, idle_seconds=1)

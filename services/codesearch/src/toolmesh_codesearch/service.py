@@ -11,6 +11,7 @@ from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer
+from toolmesh_codesearch.installed_model import installed_model
 from toolmesh_codesearch.model_file import ModelFile
 from toolmesh_codesearch.preparation import Preparer
 from toolmesh_codesearch.query_embedding import ModelEmbedder
@@ -38,7 +39,9 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         verifier = await stack.enter_async_context(open_verifier(settings))
         channel = await stack.enter_async_context(open_peer(settings, "workspace"))
         store = IndexStore(
-            settings.data_folder / "index.sqlite", max_bytes=settings.codesearch_store_bytes
+            settings.data_folder / "index.sqlite",
+            max_bytes=settings.codesearch_store_bytes,
+            model=installed_model() if settings.codesearch_embedding_threads else None,
         )
         stack.callback(store.close)
         vocabulary = Vocabulary()

