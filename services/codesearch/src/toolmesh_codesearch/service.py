@@ -12,6 +12,7 @@ from toolmesh_codesearch.index_keeper import IndexKeeper
 from toolmesh_codesearch.index_store import IndexStore
 from toolmesh_codesearch.indexing import Indexer
 from toolmesh_codesearch.installed_model import installed_model
+from toolmesh_codesearch.leftovers import remove_leftovers
 from toolmesh_codesearch.model_file import ModelFile
 from toolmesh_codesearch.preparation import Preparer
 from toolmesh_codesearch.query_embedding import ModelEmbedder
@@ -38,6 +39,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
     async with AsyncExitStack() as stack:
         verifier = await stack.enter_async_context(open_verifier(settings))
         channel = await stack.enter_async_context(open_peer(settings, "workspace"))
+        remove_leftovers(settings.data_folder)
         store = IndexStore(
             settings.data_folder / "index.sqlite",
             max_bytes=settings.codesearch_store_bytes,
