@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
-from toolmesh_codesearch.parts import PART_VERSION, FilePart, decode_part, encode_part
+from toolmesh_codesearch.parts import PART_VERSION, FilePart, MadePart, decode_part, encode_part
 from toolmesh_codesearch.unit_texts import TEXT_VERSION
 from toolmesh_outlines.outline import EXTRACTOR_VERSION
 from toolmesh_serving.cache_file import CacheFile, used_bytes
@@ -21,6 +21,7 @@ _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", int, bytes)
 
 _QUERY_ROWS = 500
+_PUT_PARTS = 64
 # Times are in nanoseconds, so that each call has its own; those once kept in seconds count as old.
 # How stale the time of last use may get before a read writes it: keeps most reads from writing.
 _TOUCH_NANOSECONDS = 6 * 3600 * 10**9
@@ -89,19 +90,21 @@ class IndexStore:
                 continue
         return found
 
-    def put_parts(self, parts: Mapping[PartKey, FilePart], texts: Mapping[int, str]) -> None:
+    def put_parts(self, made: Mapping[PartKey, MadePart]) -> None:
         """Keep parts, and those of their texts that have no embedding yet."""
-        now = time.time_ns()
-        rows = [(key, encode_part(part), now) for key, part in parts.items()]
-        kept = texts if self._model else {}
         with self._file.working() as connection:
-            connection.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", rows)
-            connection.executemany(
-                "INSERT OR REPLACE INTO waiting_texts SELECT ?1, ?2, ?3"
-                " WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE id = ?1)",
-                [(each, text, now) for each, text in kept.items()],
-            )
-            self._evict(connection, now)
+            # All documents of a snapshot come at once: of too many, the last stay with their texts.
+            for chunk in _chunks(made.items(), _PUT_PARTS):
+                now = time.time_ns()
+                rows = [(key, encode_part(each.part), now) for key, each in chunk]
+                texts = [(*item, now) for _, each in chunk for item in each.texts.items()]
+                connection.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", rows)
+                connection.executemany(
+                    "INSERT OR REPLACE INTO waiting_texts SELECT ?1, ?2, ?3"
+                    " WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE id = ?1)",
+                    texts if self._model else (),
+                )
+                self._evict(connection, now)
 
     def drop_parts(self, keys: Iterable[PartKey]) -> None:
         """Forget parts."""

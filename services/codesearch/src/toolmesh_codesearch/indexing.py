@@ -164,11 +164,9 @@ class Indexer:
             outline = _SKIPPED if file.size_bytes > self._max_file_bytes else file.outline
             keys.append(part_key(digest, language))
             sources.append(SourceFile(contents.get(digest, b""), language, outline))
-        made = make_parts(sources, self._vocabulary)
-        parts = {key: each.part for key, each in zip(keys, made, strict=True)}
-        texts = {digest: text for each in made for digest, text in each.texts.items()}
-        self._store.put_parts(parts, texts)
-        return parts
+        made = dict(zip(keys, make_parts(sources, self._vocabulary), strict=True))
+        self._store.put_parts(made)
+        return {key: each.part for key, each in made.items()}
 
     def _put_together(
         self,

@@ -51,13 +51,22 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def store_bytes() -> int:
+    """How large the store may grow."""
+    return 2**30
+
+
+@pytest.fixture
 async def codesearch(
-    identity_pattern: str, tmp_path: Path, token_of: TokenOf, model_file: Path
+    identity_pattern: str, tmp_path: Path, token_of: TokenOf, model_file: Path, store_bytes: int
 ) -> AsyncGenerator[codesearch_service_pb2_grpc.CodesearchServiceStub]:
     """A running codesearch service, called by the developer ann."""
     address = service_address(identity_pattern, "codesearch")
     settings = Settings(
-        listen=address, address_pattern=identity_pattern, data_folder=tmp_path / "codesearch"
+        listen=address,
+        address_pattern=identity_pattern,
+        data_folder=tmp_path / "codesearch",
+        codesearch_store_bytes=store_bytes,
     )
     token = await token_of("developer", subject="ann")
     settings.data_folder.mkdir()
@@ -393,3 +402,21 @@ async def test_a_workspace_is_deleted_while_it_is_indexed(
     assert (summary.file_count, summary.share_ready) == (150, 1)
     found = await codesearch.Search(pb.SearchRequest(workspace=again.workspace, query="load_77"))
     assert found.hits[0].path == "m77.py"
+
+
+@pytest.mark.parametrize("store_bytes", [2**20])
+async def test_texts_that_had_to_go_are_not_waited_for(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any, tmp_path: Path
+) -> None:
+    """Of a snapshot that is too large for the store, what is left gets its embeddings."""
+    files = {
+        f"{n}.txt": f"note {n}\n" + "\n" * 1000 + " ".join(f"w{n}x{i}" for i in range(300))
+        for n in range(600)
+    }
+    request = pb.IndexRequest(workspace=(await push_tree(files)).id)
+    for _ in range(2):
+        summary = [step async for step in codesearch.Index(request, timeout=120)][-1].summary
+        assert 0.1 < summary.share_ready < 0.9
+    assert (tmp_path / "codesearch" / "index.sqlite").stat().st_size < 2 * 2**20
+    search = pb.SearchRequest(workspace=request.workspace, query="note", exact_text="w7x0 ")
+    assert [hit.path for hit in (await codesearch.Search(search)).hits] == ["7.txt"]

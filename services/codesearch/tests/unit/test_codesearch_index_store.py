@@ -3,14 +3,15 @@
 import sqlite3
 import zlib
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
+from msgspec import structs
 
 from toolmesh_codesearch import index_store
 from toolmesh_codesearch.index_store import IndexStore, part_key
-from toolmesh_codesearch.parts import SourceFile, make_parts
+from toolmesh_codesearch.parts import MadePart, SourceFile, make_parts
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Outline
 from toolmesh_serving.cache_file import used_bytes
@@ -39,7 +40,7 @@ def test_parts_outlive_the_service(path: Path) -> None:
     """A part is found again by its content and language after a restart, and by no other key."""
     made = _part("hello world")
     store = _open(path)
-    store.put_parts({part_key(b"d" * 32, "go"): made.part}, made.texts)
+    store.put_parts({part_key(b"d" * 32, "go"): made})
     store.close()
     again = _open(path)
     keys = [part_key(b"d" * 32, "go"), part_key(b"d" * 32, "rust")]
@@ -53,14 +54,31 @@ def test_a_text_leaves_when_its_embedding_comes(path: Path) -> None:
     """And does not come back with another file that has the same text."""
     made = _part("hello world")
     store = _open(path)
-    store.put_parts({part_key(b"1" * 32, ""): made.part}, made.texts)
+    store.put_parts({part_key(b"1" * 32, ""): made})
     (text_id,) = made.texts
     assert store.texts([text_id, 5]) == made.texts
     store.put_vectors({text_id: b"v"})
-    store.put_parts({part_key(b"2" * 32, ""): made.part}, made.texts)
+    store.put_parts({part_key(b"2" * 32, ""): made})
     assert store.texts([text_id]) == {}
     assert store.vectors([text_id, 5]) == {text_id: b"v"}
     store.close()
+
+
+def _documents(name: str, count: int):
+    contents = [
+        "".join(f"# {word} {name} {number}\n\n{word * 90}\n" for word in "abc")
+        for number in range(count)
+    ]
+    sources = [SourceFile(content.encode(), "markdown", Outline()) for content in contents]
+    made = make_parts(sources, Vocabulary())
+    return {part_key(f"{name} {number}".encode(), ""): each for number, each in enumerate(made)}
+
+
+def _are_kept(store: IndexStore, made: dict[bytes, MadePart], *, with_texts: bool) -> bool:
+    texts = {each: text for part in made.values() for each, text in part.texts.items()}
+    return store.parts(made) == {key: each.part for key, each in made.items()} and store.texts(
+        list(texts)
+    ) == (texts if with_texts else {})
 
 
 @pytest.mark.parametrize("model", ["model 1", None])
@@ -69,19 +87,9 @@ def test_a_store_stays_within_its_bounds(path: Path, model: str | None) -> None:
     store = _open(path, model)
     most = 0
     for batch in range(150):
-        contents = [
-            "".join(f"# {word} {batch} {number}\n\n{word * 90}\n" for word in "abc")
-            for number in range(20)
-        ]
-        sources = [SourceFile(text.encode(), "markdown", Outline()) for text in contents]
-        made = make_parts(sources, Vocabulary())
-        parts = {
-            part_key(bytes([batch, number]), ""): each.part for number, each in enumerate(made)
-        }
-        texts = {each: text for part in made for each, text in part.texts.items()}
-        store.put_parts(parts, texts)
-        assert store.parts(parts) == parts
-        assert store.texts(list(texts)) == (texts if model else {})
+        made = _documents(f"batch {batch}", 20)
+        store.put_parts(made)
+        assert _are_kept(store, made, with_texts=model is not None)
         assert _used_bytes(path) <= 2**20
         most = max(most, _used_bytes(path))
     assert most > 0.9 * 2**20
@@ -89,10 +97,40 @@ def test_a_store_stays_within_its_bounds(path: Path, model: str | None) -> None:
     assert path.stat().st_size < 1.2 * 2**20
 
 
+@pytest.mark.parametrize("model", ["model 1", None])
+def test_of_too_much_at_once_the_last_stays(path: Path, model: str | None) -> None:
+    """With its texts; nothing older does."""
+    store = _open(path, model)
+    older = _documents("older", 1)
+    store.put_parts(older)
+    made = _documents("newer", 5000)
+    store.put_parts(made)
+    assert store.parts(older) == {}
+    kept = store.parts(made)
+    assert 300 < len(kept) < 5000
+    last = dict(list(made.items())[-300:])
+    assert _are_kept(store, last, with_texts=model is not None)
+    assert _used_bytes(path) <= 2**20
+    store.close()
+    assert path.stat().st_size < 1.5 * 2**20
+
+
+def test_a_part_that_is_larger_than_a_store_goes(path: Path) -> None:
+    """And the next one is kept."""
+    store = _open(path)
+    made = _part("word")
+    store.put_parts({b"big": replace(made, part=structs.replace(made.part, units=bytes(2**21)))})
+    assert store.parts([b"big"]) == {}
+    assert _used_bytes(path) <= 2**20
+    store.put_parts({b"small": made})
+    assert _are_kept(store, {b"small": made}, with_texts=True)
+    store.close()
+
+
 def test_embeddings_stay_within_the_bounds(path: Path) -> None:
     """Of embeddings alone, most of those that fit are kept, the last ones among them."""
     store = _open(path)
-    store.put_parts({part_key(b"d", ""): _part("hello").part}, {})
+    store.put_parts({part_key(b"d", ""): _part("hello")})
     # Digests are in no order.
     ids = [zlib.crc32(bytes([number & 255, number >> 8])) for number in range(6400)]
     for start in range(0, len(ids), 128):
@@ -100,18 +138,6 @@ def test_embeddings_stay_within_the_bounds(path: Path) -> None:
         assert _used_bytes(path) <= 2**20
     assert store.parts([part_key(b"d", "")]) == {}
     assert len(store.vectors(ids[-1024:])) == 1024
-    store.close()
-
-
-def test_what_is_too_much_by_itself_is_kept_in_part(path: Path) -> None:
-    """The bound holds whatever comes at once."""
-    store = _open(path)
-    made = _part("word " * 1600)
-    keys = [part_key(number.to_bytes(2), "") for number in range(1000)]
-    big = {key: replace(made.part, units=bytes(2000)) for key in keys}
-    store.put_parts(big, dict.fromkeys(range(1000), "word " * 100))
-    assert 0 < len(store.parts(keys)) < 1000
-    assert _used_bytes(path) <= 2**20
     store.close()
 
 
@@ -123,7 +149,7 @@ def test_texts_come_when_embeddings_come_to_be_made(path: Path) -> None:
     store.put_vectors({5: b"v"})
     store.close()
     without = _open(path, None)
-    without.put_parts({key: made.part}, made.texts)
+    without.put_parts({key: made})
     without.close()
     again = _open(path, None)
     assert again.parts([key]) == {key: made.part}
@@ -147,7 +173,7 @@ def test_embeddings_of_another_model_go(path: Path) -> None:
         store = _open(path, model)
         assert store.vectors([5]) == known
         assert bool(store.parts([key])) == bool(known)
-        store.put_parts({key: made.part}, made.texts)
+        store.put_parts({key: made})
         if model == "model 1":
             store.put_vectors({5: b"v"})
         store.close()
@@ -167,7 +193,7 @@ def test_a_file_from_before_is_taken_over(path: Path) -> None:
     assert store.texts([0, 7999]) == {0: "word " * 100, 7999: "word " * 100}
     assert store.vectors([9000]) == {9000: b"v"}
     made = _part("hello world")
-    store.put_parts({part_key(b"d", ""): made.part}, made.texts)
+    store.put_parts({part_key(b"d", ""): made})
     assert store.texts(list(made.texts)) == made.texts
     assert store.vectors([9000]) == {9000: b"v"}
     assert _used_bytes(path) <= 2**20
@@ -183,7 +209,7 @@ def test_embeddings_outlive_another_way_of_reading_code(
     made = _part("hello world")
     (text_id,) = made.texts
     store = _open(path)
-    store.put_parts({part_key(b"d" * 32, "go"): made.part}, made.texts)
+    store.put_parts({part_key(b"d" * 32, "go"): made})
     store.put_vectors({text_id: b"v" * 384})
     monkeypatch.setattr(index_store, "_PART_MARK", b"another.")
     assert store.parts([part_key(b"d" * 32, "go")]) == {}
