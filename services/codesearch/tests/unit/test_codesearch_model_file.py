@@ -17,6 +17,7 @@ from toolmesh_codesearch.columns import IndexedFile, make_columns
 from toolmesh_codesearch.embedding_queue import EmbeddingQueue
 from toolmesh_codesearch.index_store import IndexStore, part_key
 from toolmesh_codesearch.indexing import SnapshotIndex
+from toolmesh_codesearch.installed_model import installed_model
 from toolmesh_codesearch.meanings import Meanings
 from toolmesh_codesearch.model_file import ModelDamagedError, ModelFile, ModelMissingError
 from toolmesh_codesearch.parts import SourceFile, make_parts
@@ -218,8 +219,8 @@ async def _queue(
     """A queue, and the index of a snapshot that lacks all its embeddings."""
     vocabulary = Vocabulary()
     (made,) = make_parts([SourceFile(b"total price", "", Outline())], vocabulary)
-    store = IndexStore(folder / "index.sqlite", max_bytes=2**20)
-    store.put_parts({part_key(b"d" * 32, ""): made.part}, made.texts)
+    store = IndexStore(folder / "index.sqlite", max_bytes=2**20, model=installed_model())
+    store.put_parts({part_key(b"d" * 32, ""): made})
     columns = make_columns([IndexedFile("price", b"d" * 32, "")], [made.part], vocabulary)
     queue = EmbeddingQueue(store, file, threads=1, idle_seconds=60)
     try:
