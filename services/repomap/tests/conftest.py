@@ -8,8 +8,7 @@ import pytest
 
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_repomap.corpus_building import CorpusBuilder
-from toolmesh_repomap.import_links import NO_LINKS, resolve_imports
-from toolmesh_repomap.indexing import SnapshotIndex, index_of
+from toolmesh_repomap.indexing import SnapshotIndex, index_over
 
 IndexFiles = Callable[..., SnapshotIndex]
 
@@ -34,14 +33,10 @@ def index_files() -> IndexFiles:
         languages = {file.path: file.language for file in files}
         if base is None:
             builder = CorpusBuilder(listed, languages)
-            builder.add_all(files)
-            corpus = builder.finish()
-            return index_of(corpus, resolve_imports(corpus, None, NO_LINKS))
-        builder = CorpusBuilder(listed, languages, base.corpus, base.rows)
+        else:
+            builder = CorpusBuilder(listed, languages, base.corpus, base.rows)
         missing = {file.path for file in builder.missing}
         builder.add_all([file for file in files if file.path in missing])
-        corpus = builder.finish()
-        links = resolve_imports(corpus, base.corpus, base.links)
-        return index_of(corpus, links, base.graph.readings)
+        return index_over(builder.finish(), base.known_files if base else None)
 
     return index_files

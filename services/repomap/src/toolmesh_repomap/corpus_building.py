@@ -247,7 +247,11 @@ class CorpusBuilder:
             self._rows.add(file.path, file.language, file.outline)
 
     def finish(self) -> Corpus:
-        """Return the corpus, when all that was missing was added."""
+        """Return the corpus, when all that was missing was added.
+
+        It has all strings of the base, by the same numbers; `without_unused` takes out what is
+        gone.
+        """
         columns = joined(self._runs())
         forms, first, word = _forms_and_words(self._base, self._rows)
         base_skipped = self._base.skipped if self._base else {}

@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 # A change of what the columns mean, or of words.py or paths.py, whose outcome they hold: count this
 # up, and what is on disk is not used any more.
-_FORMAT = 2
+_FORMAT = 3
 _DIGEST_BYTES = 32
 _TABLES = ("symbols", "import_paths", "words")
 _ARRAYS = ("sizes", "languages", "roles", "symbol_form", "symbol_word_first", "symbol_word")

@@ -23,6 +23,7 @@ from toolmesh_repomap.ranking import Ranker
 from toolmesh_repomap.reference_graph import ReferenceGraph, build_graph
 from toolmesh_repomap.string_table import Ints
 from toolmesh_repomap.text_layout import TextLayout
+from toolmesh_repomap.unused_strings import without_unused
 from toolmesh_repomap.use_readings import KnownReadings
 from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
@@ -171,7 +172,7 @@ class Indexer:
                 parsed_file_count += sum(file.is_parsed for file in batch)
         corpus = await asyncio.to_thread(builder.finish)
         del builder  # It has as much again as the corpus, and the graph needs room.
-        index = await asyncio.to_thread(_index_over, corpus, base)
+        index = await asyncio.to_thread(index_over, corpus, base)
         return MadeIndex(index, len(missing), parsed_file_count)
 
 
@@ -195,10 +196,14 @@ def _builder(
     return CorpusBuilder(snapshot, languages, base.corpus, base.rows)
 
 
-def _index_over(corpus: Corpus, base: KnownFiles | None) -> SnapshotIndex:
+def index_over(corpus: Corpus, base: KnownFiles | None) -> SnapshotIndex:
+    """Return the index of a corpus that was made from the base's, or from none."""
     if base is None:
         return index_of(corpus, resolve_imports(corpus, None, NO_LINKS))
-    return index_of(corpus, resolve_imports(corpus, base.corpus, base.links), base.readings)
+    links = resolve_imports(corpus, base.corpus, base.links)
+    # Up to here, what both have has the same numbers.
+    corpus, symbol_numbers = without_unused(corpus)
+    return index_of(corpus, links, base.readings.renumbered(symbol_numbers))
 
 
 def index_of(

@@ -1,8 +1,7 @@
 """Many strings in two arrays: each has a number, found by binary search in their sorted order.
 
 A Python string takes some 70 bytes and its place in a dictionary 100 more; here it is its UTF-8
-bytes and 12 more. Tables only grow, so numbers stay right when an index is made from an earlier
-one.
+bytes and 12 more.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -69,6 +68,17 @@ class StringTable:
             data=self.data + b"".join(encoded),
             offsets=np.concatenate((self.offsets, self.offsets[-1] + _offsets(encoded)[1:])),
             order=np.insert(self.order, places, numbers),
+        )
+
+    def only(self, kept: NDArray[np.bool_]) -> "StringTable":
+        """Return a table of those strings alone, numbered anew in the same order."""
+        lengths = np.diff(self.offsets)
+        letters = np.frombuffer(self.data, dtype=np.uint8)[np.repeat(kept, lengths)]
+        numbers = np.cumsum(kept, dtype=np.int32) - np.int32(1)
+        return StringTable(
+            data=letters.tobytes(),
+            offsets=np.concatenate((self.offsets[:1], np.cumsum(lengths[kept]))),
+            order=numbers[self.order[kept[self.order]]],
         )
 
     def _bytes(self, number: int) -> bytes:

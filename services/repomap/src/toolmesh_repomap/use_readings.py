@@ -7,7 +7,7 @@ round.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from toolmesh_outlines.languages import language_named
 from toolmesh_outlines.outline import CONTAINER_KINDS, Kind
 from toolmesh_repomap.corpus import KINDS, Corpus, language_name
 from toolmesh_repomap.import_links import ImportLinks
-from toolmesh_repomap.integer_sorting import stable_order
+from toolmesh_repomap.integer_sorting import distinct, stable_order
 from toolmesh_repomap.string_table import Ints
 
 Floats = NDArray[np.floating[Any]]
@@ -188,6 +188,14 @@ class KnownReadings:
             readings=readings,
         )
 
+    def renumbered(self, numbers: Ints) -> "KnownReadings":
+        """Return these with other numbers of symbols: of those that are gone, the one after all."""
+        return replace(
+            self,
+            place_symbols=numbers[self.place_symbols],
+            use_symbols=numbers[self.use_symbols],
+        )
+
     def serves(self, corpus: Corpus) -> bool:
         """Tell whether a corpus has the same files: their contents may differ."""
         known = self.corpus
@@ -201,7 +209,10 @@ def readings_of(
     uses: Uses,
     known: KnownReadings | None = None,
 ) -> Readings:
-    """Return the readings of all uses; `known` are those of another corpus, for what it shares."""
+    """Return the readings of all uses; `known` are those of another corpus, for what it shares.
+
+    The symbols that both corpora have are in the same order, and `known` has the new numbers.
+    """
     if known is None or not known.serves(corpus):
         return _readings_of(np.arange(len(uses.rows)), corpus, links, places, uses)
     carried = _Carried.over(corpus, places, uses, known)
@@ -226,7 +237,7 @@ class _Carried:
         pairs = zip(corpus.digests, known.corpus.digests, strict=True)
         has_changed = np.array([digest != before for digest, before in pairs], dtype=bool)
         is_other = _redefined(places, known, has_changed)
-        # What is left is the same in both, in the same order: numbers of names never change.
+        # What is left is the same in both, in the same order.
         kept_places = np.flatnonzero(~is_other[places.symbols])
         known_places = np.flatnonzero(~is_other[known.place_symbols])
         place_numbers = np.full(len(known.place_symbols), -1, dtype=np.int32)
@@ -246,7 +257,10 @@ class _Carried:
 
 
 def _redefined(places: Places, known: KnownReadings, has_changed: Flags) -> Flags:
-    """Tell of each symbol whether files that changed define it now and did not, or otherwise."""
+    """Tell of each symbol whether files that changed define it now and did not, or otherwise.
+
+    The last flag is of all symbols that are gone.
+    """
     row_count = max(len(has_changed), 1)
 
     def keys(symbols: Ints, rows: Ints, can_stand_alone: Flags) -> Ints:
@@ -255,8 +269,9 @@ def _redefined(places: Places, known: KnownReadings, has_changed: Flags) -> Flag
         return kinds * row_count + rows[at]
 
     now = keys(places.symbols, places.rows, places.can_stand_alone)
-    before = keys(known.place_symbols, known.place_rows, known.can_stand_alone)
-    is_other = np.zeros(len(places.is_type), dtype=bool)
+    # Symbols that are gone have one number.
+    before = distinct(keys(known.place_symbols, known.place_rows, known.can_stand_alone))
+    is_other = np.zeros(len(places.is_type) + 1, dtype=bool)
     is_other[np.setxor1d(now, before, assume_unique=True) // row_count // 2] = True
     return is_other
 

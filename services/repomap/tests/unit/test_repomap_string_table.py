@@ -2,6 +2,8 @@
 
 import random
 
+import numpy as np
+
 from toolmesh_repomap.string_table import EMPTY, Interner, StringTable
 
 
@@ -30,6 +32,17 @@ def test_grows_without_changing_numbers() -> None:
         table = StringTable.of(texts[:first]).extended(texts[first:second])
         assert [table.find(text) for text in texts[:second]] == list(range(second))
         assert all(table.find(text) == -1 for text in texts[second:])
+
+
+def test_keeps_some_in_order() -> None:
+    """What is kept is numbered anew as it came, and the rest is not found any more."""
+    texts = _texts(3, 300)
+    kept = np.array([len(text) % 3 > 0 for text in texts])
+    some = [text for text, is_kept in zip(texts, kept, strict=True) if is_kept]
+    table = StringTable.of(texts).only(kept)
+    assert table.texts(range(len(table))) == some
+    found = [table.find(text) for text in texts]
+    assert [number for number in found if number >= 0] == list(range(len(some)))
 
 
 def test_interns() -> None:

@@ -23,9 +23,11 @@ def _drawn(path: str, dice: random.Random) -> OutlinedFile:
     def some(most: int) -> list[str]:
         return dice.sample(_NAMES, dice.randrange(most))
 
+    # With the next edit of the file, the new ones are gone.
+    new = [f"new_{dice.randrange(10**9)}" for _ in range(dice.randrange(4))]
     definitions = tuple(
         Definition(name, dice.choice(_KINDS), line, line, name)
-        for line, name in enumerate(some(6), 1)
+        for line, name in enumerate([*some(6), *new], 1)
     )
     outline = Outline(
         definitions=definitions,
