@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def resolve_imports(corpus: Corpus, base: Corpus | None, base_links: ImportLinks
     ):
         return _resolved(corpus, range(corpus.file_count), groups, NO_LINKS)
     changed = _copy_known(corpus, base, base_links, groups)
-    return _resolved(corpus, changed, groups, base_links)
+    return _without_unused(_resolved(corpus, changed, groups, base_links))
 
 
 def _resolved(corpus: Corpus, rows: Sequence[int], groups: Ints, links: ImportLinks) -> ImportLinks:
@@ -55,7 +56,7 @@ def _resolved(corpus: Corpus, rows: Sequence[int], groups: Ints, links: ImportLi
     paths = corpus.columns.import_path.tolist()
     used = {path for row in rows for path in paths[first[row] : first[row + 1]]}
     texts = {path: corpus.import_paths.text(path) for path in used}
-    found_groups: dict[tuple[int, ...], int] = {(): 0}
+    found_groups = _files_of_groups(links)
     sizes: list[int] = []
     files: list[int] = []
     for row in rows:
@@ -71,6 +72,29 @@ def _resolved(corpus: Corpus, rows: Sequence[int], groups: Ints, links: ImportLi
         groups,
         np.concatenate((links.first, links.first[-1] + np.cumsum(sizes, dtype=np.int64))),
         np.concatenate((links.files, np.array(files, dtype=np.int32))),
+    )
+
+
+def _files_of_groups(links: ImportLinks) -> dict[tuple[int, ...], int]:
+    """Return the group of each set of files that has one."""
+    files = links.files.tolist()
+    spans = enumerate(pairwise(links.first.tolist()))
+    return {tuple(files[start:stop]): group for group, (start, stop) in spans}
+
+
+def _without_unused(links: ImportLinks) -> ImportLinks:
+    """Return the same without the groups that no import has any more."""
+    counts = np.diff(links.first)
+    used = np.zeros(len(counts), dtype=bool)
+    used[0] = True
+    used[links.groups] = True
+    if used.all():
+        return links
+    numbers = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    return ImportLinks(
+        numbers[links.groups],
+        np.concatenate((links.first[:1], np.cumsum(counts[used]))),
+        links.files[np.repeat(used, counts)],
     )
 
 

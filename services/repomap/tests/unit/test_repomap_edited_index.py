@@ -81,9 +81,9 @@ def _map(index: SnapshotIndex, question: str) -> str:
 
 def _sizes(index: SnapshotIndex) -> tuple[int, ...]:
     """How much an index keeps of what files do not say themselves."""
-    corpus = index.corpus
+    corpus, links = index.corpus, index.links
     tables = (corpus.symbols, corpus.import_paths, corpus.words)
-    return (*map(len, tables), len(corpus.symbol_word))
+    return (*map(len, tables), len(corpus.symbol_word), len(links.first), len(links.files))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -129,7 +129,7 @@ def test_a_renamed_function_is_the_only_one(index_files: IndexFiles) -> None:
 
 
 def test_edit_after_edit_an_index_keeps_what_a_new_one_has(index_files: IndexFiles) -> None:
-    """Names, words and imports do not pile up from edit to edit."""
+    """Names, words, imports and what those mean do not pile up from edit to edit."""
     dice = random.Random(5)
     files = [_drawn(f"{noun}/m{n}.py", _NAMES, dice) for noun in _NOUNS[:4] for n in range(5)]
     index = index_files(files)
