@@ -43,21 +43,32 @@ def most_similar(
     pairs = _pairs(folded(data))
     wanted = np.zeros(2**16, dtype=bool)
     wanted[_pairs(folded(text.encode()))] = True
-    # A pair belongs to the text in which it begins; few span two texts.
-    of_texts = np.searchsorted(offsets, np.flatnonzero(wanted[pairs]), side="right") - 1
+    found = np.flatnonzero(wanted[pairs])
+    of_texts = np.searchsorted(offsets, found, side="right") - 1
+    # What ends one text and begins the next is in neither.
+    of_texts = of_texts[found + 1 < offsets[of_texts + 1]]
     lengths = np.diff(offsets)
     shared = np.bincount(of_texts, minlength=len(lengths))
     scores: NDArray[np.floating[Any]] = 2 * shared / (lengths + len(text.encode()))
     if among is not None:
         scores = np.where(among, scores, 0.0)
-    best = np.argsort(-scores, kind="stable")[:_CANDIDATES]
     ratios: dict[str, float] = {}
     lowered = text.lower()
-    for number in best[scores[best] > 0].tolist():
-        found = text_of(number)
-        ratios[found] = SequenceMatcher(None, lowered, found.lower(), autojunk=False).ratio()
-    likely = sorted((-ratio, found) for found, ratio in ratios.items() if ratio >= least_ratio)
-    return [found for _, found in likely[:most]]
+    for candidate in _best(scores, text_of):
+        matcher = SequenceMatcher(None, lowered, candidate.lower(), autojunk=False)
+        ratios[candidate] = matcher.ratio()
+    likely = sorted((-ratio, each) for each, ratio in ratios.items() if ratio >= least_ratio)
+    return [each for _, each in likely[:most]]
+
+
+def _best(scores: NDArray[np.floating[Any]], text_of: Callable[[int], str]) -> list[str]:
+    """Return the texts with the best scores; of equal ones the first in order, not by number."""
+    least = 0.0
+    if len(scores) > _CANDIDATES:
+        least = np.partition(scores, -_CANDIDATES)[-_CANDIDATES]
+    likely = np.flatnonzero((scores > 0) & (scores >= least)).tolist()
+    ordered = sorted({(-scores.item(number), text_of(number)) for number in likely})
+    return [text for _, text in ordered[:_CANDIDATES]]
 
 
 def _pairs(letters: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -128,6 +128,18 @@ def test_a_renamed_function_is_the_only_one(index_files: IndexFiles) -> None:
     assert index.matcher.match("load the user").definitions.tolist() == [1.0]
 
 
+def test_of_equally_similar_names_the_same_are_told(index_files: IndexFiles) -> None:
+    """Which of many names that are as much alike are told does not depend on which came last."""
+    names = [f"load_{letter}{digit}_page" for letter in "abcdefgh" for digit in range(5)]
+    files = [
+        OutlinedFile(f"{name}.py", "python", 1, Outline(references={name: 1})) for name in names
+    ]
+    before = OutlinedFile(files[0].path, "python", 1, Outline())
+    for index in (index_files(files), index_files(files, index_files([before, *files[1:]]))):
+        similar = search_uses(index, NameQuestion("load_page")).similar
+        assert similar == tuple(names[:5])
+
+
 def test_edit_after_edit_an_index_keeps_what_a_new_one_has(index_files: IndexFiles) -> None:
     """Names, words, imports and what those mean do not pile up from edit to edit."""
     dice = random.Random(5)

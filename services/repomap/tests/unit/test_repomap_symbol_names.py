@@ -8,6 +8,7 @@ import pytest
 from toolmesh_outlines.outline import Definition, Kind, Outline
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_repomap.indexing import SnapshotIndex
+from toolmesh_repomap.similar_texts import most_similar
 from toolmesh_repomap.symbol_names import QualifiedName, read_name, similar_names, symbols_of
 
 IndexFiles = Callable[[Sequence[OutlinedFile]], SnapshotIndex]
@@ -96,6 +97,15 @@ def test_similar_names_are_among_those_that_count(index: SnapshotIndex) -> None:
     among = np.zeros(len(index.corpus.symbols), dtype=bool)
     among[symbols_of(index.corpus, "fetchOne", ignore_case=False)] = True
     assert similar_names(index.corpus, "fetch", among) == ["fetchOne"]
+
+
+def test_texts_are_alike_whatever_stands_beside_them() -> None:
+    """Letters are no pair when one ends a text and the other begins the next."""
+    texts = ["ab", "cd"]
+    similar = most_similar(
+        "bc", b"abcd", np.array([0, 2, 4]), text_of=texts.__getitem__, most=5, least_ratio=0.0
+    )
+    assert similar == []
 
 
 def test_an_empty_tree_has_no_names(index_files: IndexFiles) -> None:
