@@ -29,7 +29,7 @@ def read_name(text: str) -> QualifiedName:
 
 
 def symbols_of(corpus: Corpus, name: str, *, ignore_case: bool) -> list[int]:
-    """Return the symbols of a name; only ASCII has letters whose case can be ignored."""
+    """Return the symbols of a name in order; only ASCII has letters whose case can be ignored."""
     if not ignore_case:
         return corpus.symbols_named(name)
     wanted = folded(name.encode())
@@ -40,7 +40,7 @@ def symbols_of(corpus: Corpus, name: str, *, ignore_case: bool) -> list[int]:
         return []
     cells = table.offsets[alike][:, None] + np.arange(1, len(wanted) + 1)
     letters = folded(table.data)[cells]
-    return alike[(letters == wanted).all(axis=1)].tolist()
+    return sorted(alike[(letters == wanted).all(axis=1)].tolist(), key=table.text)
 
 
 def similar_names(corpus: Corpus, name: str, among: NDArray[np.bool_]) -> list[str]:

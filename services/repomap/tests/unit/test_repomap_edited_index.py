@@ -140,6 +140,18 @@ def test_of_equally_similar_names_the_same_are_told(index_files: IndexFiles) -> 
         assert similar == tuple(names[:5])
 
 
+def test_names_that_differ_in_case_keep_their_order(index_files: IndexFiles) -> None:
+    """Of a file that uses both, the answer tells the same one first whichever came last."""
+
+    def tree(*names: str) -> list[OutlinedFile]:
+        return [OutlinedFile("a.py", "python", 1, Outline(references=dict.fromkeys(names, 1)))]
+
+    after = tree("Page", "page")
+    for index in (index_files(after), index_files(after, index_files(tree("page")))):
+        files = search_uses(index, NameQuestion("page", ignore_case=True)).files
+        assert [index.corpus.name(file.symbol) for file in files] == ["Page", "page"]
+
+
 def test_edit_after_edit_an_index_keeps_what_a_new_one_has(index_files: IndexFiles) -> None:
     """Names, words, imports and what those mean do not pile up from edit to edit."""
     dice = random.Random(5)
