@@ -16,7 +16,7 @@ from toolmesh_repomap.string_table import Ints
 
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[ord("A") : ord("Z") + 1] += 32
-_CANDIDATES = 32
+_CANDIDATES = 64
 
 
 def folded(data: bytes) -> NDArray[np.uint8]:

@@ -130,7 +130,7 @@ def test_a_renamed_function_is_the_only_one(index_files: IndexFiles) -> None:
 
 def test_of_equally_similar_names_the_same_are_told(index_files: IndexFiles) -> None:
     """Which of many names that are as much alike are told does not depend on which came last."""
-    names = [f"load_{letter}{digit}_page" for letter in "abcdefgh" for digit in range(5)]
+    names = [f"load_{letter}{digit}_page" for letter in "abcdefgh" for digit in range(10)]
     files = [
         OutlinedFile(f"{name}.py", "python", 1, Outline(references={name: 1})) for name in names
     ]
