@@ -16,11 +16,10 @@ from toolmesh_outlines.languages import assign_languages
 from toolmesh_outlines.outline import Outline, decode_outline
 from toolmesh_outlines.outline_cache import OutlineCache, OutlineKey
 from toolmesh_outlines.worker_job import Job
-from toolmesh_outlines.worker_pool import WorkerPool
+from toolmesh_outlines.worker_pool import GROUP_FILES, WorkerPool
 from toolmesh_workspaces.snapshot_protocol import Snapshot, SnapshotFile
 
-# Small files go to a worker in groups, which costs less than one by one; a large one goes alone.
-_GROUP_FILES = 16
+# A group has no more than that, unless it is one large file.
 _GROUP_BYTES = 2**16
 # Groups that are in the pool's hands at once: enough to keep it busy, few enough to hold in memory.
 _MOST_IN_FLIGHT = 16
@@ -203,7 +202,7 @@ async def _groups(
     size = 0
     async for digest, content in snapshot.read_many(languages):
         for language in languages[digest]:
-            if group and (len(group) >= _GROUP_FILES or size + len(content) > _GROUP_BYTES):
+            if group and (len(group) >= GROUP_FILES or size + len(content) > _GROUP_BYTES):
                 yield group
                 group, size = {}, 0
             group[digest, language] = content

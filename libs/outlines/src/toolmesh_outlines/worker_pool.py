@@ -20,10 +20,11 @@ from toolmesh_outlines.worker_job import Job, decode_answers, encode_jobs
 
 _log = structlog.get_logger(__name__)
 
-# Groups of files that a worker has at hand, so that it never waits while an answer travels.
+GROUP_FILES = 16
+"""Small files go to a worker in groups of so many, which costs less than one by one."""
+
+# Groups that a worker has at hand, so that it never waits while an answer travels.
 _AHEAD = 2
-# As many as come together.
-_FILES_PER_WORKER = 16
 _START_SECONDS = 30.0
 _END_SECONDS = 0.2
 _STALL_SECONDS = 60.0
@@ -87,7 +88,7 @@ class WorkerPool:
 
     def expect(self, file_count: int) -> None:
         """Start the workers that so many files will need: they get ready while those are read."""
-        while len(self._tasks) < min(self._max_workers, file_count / _FILES_PER_WORKER):
+        while len(self._tasks) < min(self._max_workers, file_count / GROUP_FILES):
             self._start_worker()
 
     async def extract(self, jobs: Sequence[Job]) -> list[bytes]:

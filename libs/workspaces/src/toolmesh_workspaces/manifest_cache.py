@@ -26,9 +26,8 @@ class ManifestCache:
 
     def last_of(self, workspace: str) -> Manifest | None:
         """Return the manifest of a workspace that was used last, or None."""
-        keys = (key for key in reversed(self._manifests) if key[0] == workspace)
-        key = next(keys, None)
-        return None if key is None else self._manifests[key]
+        latest = reversed(self._manifests.items())
+        return next((manifest for (owner, _), manifest in latest if owner == workspace), None)
 
     def put(self, workspace: str, manifest: Manifest) -> None:
         """Keep a manifest and drop those that were not used for longest."""

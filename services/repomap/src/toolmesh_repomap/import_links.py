@@ -8,6 +8,7 @@ import numpy as np
 
 from toolmesh_repomap.corpus import Corpus, language_name
 from toolmesh_repomap.import_resolution import ImportResolver
+from toolmesh_repomap.integer_sorting import used_numbers
 from toolmesh_repomap.string_table import Ints
 
 
@@ -85,12 +86,10 @@ def _files_of_groups(links: ImportLinks) -> dict[tuple[int, ...], int]:
 def _without_unused(links: ImportLinks) -> ImportLinks:
     """Return the same without the groups that no import has any more."""
     counts = np.diff(links.first)
-    used = np.zeros(len(counts), dtype=bool)
-    used[0] = True
-    used[links.groups] = True
+    # The first group, of no files, is always there.
+    used, numbers = used_numbers(len(counts), links.groups, np.zeros(1, dtype=np.int32))
     if used.all():
         return links
-    numbers = np.cumsum(used, dtype=np.int32) - np.int32(1)
     return ImportLinks(
         numbers[links.groups],
         np.concatenate((links.first[:1], np.cumsum(counts[used]))),

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from toolmesh_repomap.corpus import Corpus
+from toolmesh_repomap.integer_sorting import used_numbers
 from toolmesh_repomap.string_table import Ints
-from toolmesh_repomap.use_readings import Flags
 
 
 def without_unused(corpus: Corpus) -> tuple[Corpus, Ints]:
@@ -26,7 +26,7 @@ def without_unused(corpus: Corpus) -> tuple[Corpus, Ints]:
 
 def _with_used_symbols(corpus: Corpus) -> tuple[Corpus, Ints]:
     columns = corpus.columns
-    used, numbers = _used(len(corpus.symbols), columns.definition_symbol, columns.use_symbol)
+    used, numbers = used_numbers(len(corpus.symbols), columns.definition_symbol, columns.use_symbol)
     if used.all():
         return corpus, numbers
     counts = np.diff(corpus.symbol_word_first)
@@ -49,7 +49,7 @@ def _with_used_symbols(corpus: Corpus) -> tuple[Corpus, Ints]:
 
 def _with_used_words(corpus: Corpus) -> Corpus:
     columns = corpus.columns
-    used, numbers = _used(
+    used, numbers = used_numbers(
         len(corpus.words), corpus.symbol_word, columns.doc_word, columns.path_word
     )
     if used.all():
@@ -67,21 +67,8 @@ def _with_used_words(corpus: Corpus) -> Corpus:
 
 def _with_used_imports(corpus: Corpus) -> Corpus:
     columns = corpus.columns
-    used, numbers = _used(len(corpus.import_paths), columns.import_path)
+    used, numbers = used_numbers(len(corpus.import_paths), columns.import_path)
     if used.all():
         return corpus
     columns = replace(columns, import_path=numbers[columns.import_path])
     return replace(corpus, columns=columns, import_paths=corpus.import_paths.only(used))
-
-
-def _used(count: int, *columns: Ints) -> tuple[Flags, Ints]:
-    """Tell which of so many strings columns have, and each one's number among those.
-
-    The others have the number after the last.
-    """
-    used = np.zeros(count, dtype=bool)
-    for column in columns:
-        used[column] = True
-    numbers = np.cumsum(used, dtype=np.int32) - np.int32(1)
-    numbers[~used] = np.count_nonzero(used)
-    return used, numbers
