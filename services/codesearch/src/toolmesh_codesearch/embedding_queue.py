@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import structlog
@@ -23,23 +25,34 @@ _BATCH_TEXTS = 128
 _MOST_WANTED = 8
 # Processes that fail, one after the other, before it is given up until the next search.
 _MOST_FAILURES = 3
+# How long texts are left alone that ended a process, or that the store has let go of.
+_REST_SECONDS = 600.0
 
 
 class EmbeddingQueue:
     """Gives work to one process, started when there is some and ended when there is none.
 
     `threads` is how many it may use; with 0 no embeddings are made. It lives on for `idle_seconds`.
+    Texts that cannot be embedded now are tried again ten minutes later by the `clock`.
     """
 
     def __init__(
-        self, store: IndexStore, model: ModelFile, *, threads: int, idle_seconds: float
+        self,
+        store: IndexStore,
+        model: ModelFile,
+        *,
+        threads: int,
+        idle_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._model = model
         self._threads = threads
         self._idle_seconds = idle_seconds
+        self._clock = clock
         self._wanted: OrderedDict[str, SnapshotIndex] = OrderedDict()
-        self._given_up: set[int] = set()
+        # Texts that are left alone, until when.
+        self._resting: dict[int, float] = {}
         self._more = asyncio.Event()
         self._stepped = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
@@ -115,7 +128,9 @@ class EmbeddingQueue:
     async def _step(self, process: EmbeddingProcess, index: SnapshotIndex) -> bool:
         """Make a batch of what an index lacks; False when there is nothing left to make."""
         missing = await asyncio.to_thread(index.meanings.missing)
-        ids = [each for each in missing.tolist() if each not in self._given_up][:_BATCH_TEXTS]
+        now = self._clock()
+        self._resting = {each: until for each, until in self._resting.items() if until > now}
+        ids = [each for each in missing.tolist() if each not in self._resting][:_BATCH_TEXTS]
         if not ids:
             return False
         texts = await asyncio.to_thread(self._store.texts, ids)
@@ -127,7 +142,7 @@ class EmbeddingQueue:
             try:
                 rows = await process.embed(list(texts.values()))
             except EmbeddingFailedError:
-                self._given_up.update(texts)
+                self._rest(texts)
                 raise
             vectors = dict(zip(texts, rows, strict=True))
             await asyncio.to_thread(self._store.put_vectors, vectors)
@@ -136,9 +151,12 @@ class EmbeddingQueue:
             await asyncio.to_thread(wanted.meanings.add, made)
         return True
 
+    def _rest(self, ids: Iterable[int]) -> None:
+        self._resting.update(dict.fromkeys(ids, self._clock() + _REST_SECONDS))
+
     def _forget(self, index: SnapshotIndex, lost: set[int]) -> None:
         """Have the parts made anew some time whose texts the store has let go of."""
-        self._given_up.update(lost)
+        self._rest(lost)
         columns = index.columns
         units = np.flatnonzero(np.isin(columns.text_ids, np.fromiter(lost, dtype=np.uint64)))
         files = {columns.files[file] for file in columns.unit_files[units].tolist()}

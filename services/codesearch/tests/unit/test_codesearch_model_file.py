@@ -1,44 +1,20 @@
 """The model's file comes about by itself, and is made anew when it is damaged."""
 
 import asyncio
-import contextlib
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from glob import glob
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from structlog.testing import capture_logs
 
 from toolmesh_codesearch import model_file
-from toolmesh_codesearch.columns import IndexedFile, make_columns
-from toolmesh_codesearch.embedding_queue import EmbeddingQueue
-from toolmesh_codesearch.index_store import IndexStore, part_key
-from toolmesh_codesearch.indexing import SnapshotIndex
-from toolmesh_codesearch.installed_model import installed_model
-from toolmesh_codesearch.meanings import Meanings
 from toolmesh_codesearch.model_file import ModelDamagedError, ModelFile, ModelMissingError
-from toolmesh_codesearch.parts import SourceFile, make_parts
 from toolmesh_codesearch.query_embedding import ModelEmbedder
-from toolmesh_codesearch.words import Vocabulary
-from toolmesh_outlines.outline import Outline
-
-
-@pytest.fixture
-def run_for_python(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], None]:
-    """Has processes run lines of shell, after which they may be the real Python."""
-    program = tmp_path_factory.mktemp("python") / "python"
-
-    def run(lines: str) -> None:
-        program.write_text(f'#!/bin/sh\n{lines}\nexec "{sys.executable}" "$@"\n')
-        program.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(program))
-
-    return run
 
 
 @pytest.fixture
@@ -127,11 +103,11 @@ async def test_a_query_is_embedded_with_a_damaged_file(damaged: Path) -> None:
     assert await embedder.embed("price", is_code=False) is not None
 
 
-async def test_code_is_embedded_with_a_damaged_file(damaged: Path) -> None:
+async def test_code_is_embedded_with_a_damaged_file(damaged: Path, embedding: Any) -> None:
     """The process that finds it damaged says so, and another one does the work."""
-    async with _queue(damaged, ModelFile(damaged)) as (queue, index):
+    async with embedding(damaged, ModelFile(damaged)) as opened:
         with capture_logs() as entries:
-            assert await _share_embedded(queue, index) == 1
+            assert await opened.share() == 1
     assert [entry["event"] for entry in entries] == ["codesearch.model_damaged"]
 
 
@@ -158,7 +134,10 @@ async def test_a_damaged_file_is_made_anew_once_for_all(
 
 
 async def test_what_cannot_be_mended_leaves_words_alone(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, run_for_python: Callable[[str], None]
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    run_for_python: Callable[[str], None],
+    embedding: Any,
 ) -> None:
     """Once a minute the file is made anew, whoever asks for it, and no user fails."""
     log = tmp_path_factory.mktemp("log") / "made"
@@ -166,33 +145,35 @@ async def test_what_cannot_be_mended_leaves_words_alone(
     now = [0.0]
     file = ModelFile(tmp_path, clock=lambda: now[0])
     embedder = ModelEmbedder(file)
-    async with _queue(tmp_path, file) as (queue, index):
+    async with embedding(tmp_path, file) as opened:
         assert await embedder.embed("price", is_code=False) is None
-        assert await _share_embedded(queue, index) == 0
+        assert await opened.share() == 0
         assert log.read_text().split() == ["bad"] * 2
         now[0] = 60.0
-        assert await _share_embedded(queue, index) == 0
+        assert await opened.share() == 0
         assert await embedder.embed("price", is_code=False) is None
         assert log.read_text().split() == ["bad"] * 3
 
 
-async def test_a_failure_that_passes_is_forgotten_after_a_minute(tmp_path: Path) -> None:
+async def test_a_failure_that_passes_is_forgotten_after_a_minute(
+    tmp_path: Path, embedding: Any
+) -> None:
     """It is told once; until then there are words alone, then both users have their model."""
     now = [0.0]
     folder = tmp_path / "full"
     file = ModelFile(folder, clock=lambda: now[0])
     embedder = ModelEmbedder(file)
-    async with _queue(tmp_path, file) as (queue, index):
+    async with embedding(tmp_path, file) as opened:
         with capture_logs() as entries:
             assert await embedder.embed("price", is_code=False) is None
             folder.mkdir()
             now[0] = 59.0
             assert await embedder.embed("price", is_code=False) is None
-            assert await _share_embedded(queue, index) == 0
+            assert await opened.share() == 0
         assert [entry["event"] for entry in entries] == ["codesearch.no_model"]
         assert not embedder.is_loaded
         now[0] = 60.0
-        assert await _share_embedded(queue, index) == 1
+        assert await opened.share() == 1
         assert await embedder.embed("price", is_code=False) is not None
 
 
@@ -210,29 +191,3 @@ async def test_a_model_that_is_not_installed_is_given_up(
         assert await embedder.embed("price", is_code=False) is None
     assert [entry["event"] for entry in entries] == ["codesearch.no_model"]
     assert later == []
-
-
-@contextlib.asynccontextmanager
-async def _queue(
-    folder: Path, file: ModelFile
-) -> AsyncGenerator[tuple[EmbeddingQueue, SnapshotIndex]]:
-    """A queue, and the index of a snapshot that lacks all its embeddings."""
-    vocabulary = Vocabulary()
-    (made,) = make_parts([SourceFile(b"total price", "", Outline())], vocabulary)
-    store = IndexStore(folder / "index.sqlite", max_bytes=2**20, model=installed_model())
-    store.put_parts({part_key(b"d" * 32, ""): made})
-    columns = make_columns([IndexedFile("price", b"d" * 32, "")], [made.part], vocabulary)
-    queue = EmbeddingQueue(store, file, threads=1, idle_seconds=60)
-    try:
-        yield queue, SnapshotIndex("d", columns, Meanings(columns.text_ids), 1)
-    finally:
-        await queue.close()
-        store.close()
-
-
-async def _share_embedded(queue: EmbeddingQueue, index: SnapshotIndex) -> float:
-    """Ask for what an index lacks; return which share is there when no more is to come."""
-    queue.want(index)
-    while await queue.next_batch(index):
-        pass
-    return index.meanings.share_ready
