@@ -272,7 +272,7 @@ async def test_an_issuer_that_is_slow_is_not_waited_for(
     ours: Any, issuer: Any, failure_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks at the same time waits for the one fetch, and no longer."""
-    monkeypatch.setattr("toolmesh_identity.issuer_keys._FETCH_SECONDS", 0.2)
+    monkeypatch.setattr("toolmesh_identity.issuer_keys._FETCH_SECONDS", 2.0)
     never = asyncio.Event()
 
     async def drip() -> bytes:
@@ -287,7 +287,7 @@ async def test_an_issuer_that_is_slow_is_not_waited_for(
 
     assert {failure.code for failure in failures} == {grpc.StatusCode.UNAVAILABLE}
     assert issuer.fetched == [CONFIGURATION, KEYS]
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 8
 
 
 def _certificate(path: Path) -> ssl.SSLContext:
