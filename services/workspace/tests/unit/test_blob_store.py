@@ -1,6 +1,5 @@
 """The blob store, in a folder and on a server that speaks S3: the same tests for both."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from blake3 import blake3
 
 from toolmesh_serving.errors import Unavailable
 from toolmesh_workspace.blob_store import BlobMissingError, BlobStore, StoredBlob
+from toolmesh_workspace.blob_writer import BlobWriter
 
 _LARGE = bytes(range(256)) * 4096
 
@@ -78,7 +78,9 @@ async def test_deleting_a_workspace_leaves_nothing_of_it_and_all_of_others(
 ) -> None:
     """More objects than one page of a listing has."""
     numbers = (number.to_bytes(32, "big") for number in range(1100))
-    await asyncio.gather(*(store.put("w", number, (b"x",)) for number in numbers))
+    async with BlobWriter(store, "w") as writer:
+        for number in numbers:
+            await writer.write(number, (b"x",))
     await store.put_manifest("w", "0" * 64, b"m")
     other = await _put(store, "w2", b"x")
     await store.delete_workspace("w")
