@@ -44,6 +44,17 @@ def test_definitions_and_comments_are_no_uses() -> None:
     assert _lines("# a\n", "a", comment="") == [1]
 
 
+def test_comments_over_several_lines_are_no_uses() -> None:
+    """What stands behind one on its last line is; nothing ends what is begun in the middle."""
+    content = "/** a\n * import { a }\n a\n */ a\n/* b */ a\nb /* a\n a */\nx = '/*' + a\n  /* a"
+    assert _lines(content, "a", comment="//") == [4, 5, 6, 7, 8]
+    assert _lines("/*\n" * 200_000 + "*/\n" + "a\n" * 3, "a", comment="//") == [
+        200_002,
+        200_003,
+        200_004,
+    ]
+
+
 def test_case_can_be_ignored() -> None:
     """With case ignored, any way to write the name is found."""
     found = lines_with(
