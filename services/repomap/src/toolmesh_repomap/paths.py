@@ -22,7 +22,7 @@ _GENERATED = re.compile(
     r"|[._](?:generated|gen)\.[a-z]+$"
     r"|(?:^|/)(?:zz_generated[^/]*|generated[._][^/]*|bindata\.go)$"
     r"|(?:^|/)(?:generated|gen|__generated__|autogen)/"
-    r"|\.(?:bundle|chunk)\.js$|(?:^|/)dist/[^/]*\.js$"
+    r"|\.(?:bundle|chunk)\.js$|(?:^|/)dist/(?:.*/)?[^/]*(?:\.[cm]?js|\.d\.[cm]?ts|\.css)$"
 )
 _EXAMPLE = re.compile(
     r"(?:^|/)(?:examples?|samples?|demos?|docs?|docs_src|benchmarks?|bench|tutorials?)/"
