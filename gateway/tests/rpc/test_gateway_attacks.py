@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-_SECONDS = 5
+_SECONDS = 30
 _SMUGGLED = "GET /v1/whoami HTTP/1.1\r\nhost: mesh\r\n\r\n"
 _POST = "POST /v1/echo:say HTTP/1.1\r\nhost: mesh\r\nAUTH"
 _GET = "GET /v1/whoami HTTP/1.1\r\nhost: mesh\r\nAUTH"
@@ -153,9 +154,9 @@ def test_of_two_credentials_gateway_and_service_take_the_same(
     }
     sent: list[tuple[bytes, bytes]] = []
     for name, value in headers:
-        for word, credential in real.items():
-            value = value.replace(word, credential)  # noqa: PLW2901 - one at a time
-        sent.append((name.encode(), value.encode("latin-1")))
+        # All at once: a token may have the letters of a word by chance.
+        whole = re.sub("|".join(real), lambda word: real[word[0]], value)
+        sent.append((name.encode(), whole.encode("latin-1")))
     with httpx.Client(base_url=gateway.url, timeout=_SECONDS) as client:
         service = client.get("/v1/whoami", headers=sent)
         said = client.post("/v1/echo:say", json={"wantHeaders": True}, headers=sent)
@@ -229,7 +230,7 @@ def test_odd_deadlines(deadline: str, mesh: Any, gateway: Any) -> None:
     begun = time.monotonic()
     _http2(gateway, fields, mesh.token("echo:use"), body=delay)
 
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 20
 
 
 # What stands for a tool's arguments, and whether they are taken.
