@@ -35,7 +35,7 @@ from toolmesh_identity.signing_keys import SigningKeys
 
 _TESTS = Path(__file__).parent
 _PROTOS = _TESTS.parents[1] / "proto"
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 
 @dataclass(frozen=True)

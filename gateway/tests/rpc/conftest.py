@@ -218,6 +218,8 @@ def _of_status(status: Mapping[str, Any]) -> Outcome:
 def _of_grpc(error: grpc.aio.AioRpcError) -> Outcome:
     failed: Any = error  # has what a call has, which its type does not say
     status = rpc_status.from_call(failed)
+    if status is None and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return Outcome(code=error.code().value[0])  # the caller's own clock, with nobody's reason
     assert status is not None, f"no details: {error.code()} {error.details()}"
     info, bad = ErrorInfo(), BadRequest()
     for detail in status.details:
