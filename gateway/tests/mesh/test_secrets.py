@@ -321,7 +321,10 @@ def _processes(folder: Path) -> list[psutil.Process]:
 
 def _process(process: psutil.Process) -> bytes:
     folder = Path(f"/proc/{process.pid}")
-    return (folder / "cmdline").read_bytes() + b"\n" + (folder / "environ").read_bytes()
+    try:
+        return (folder / "cmdline").read_bytes() + b"\n" + (folder / "environ").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return b""
 
 
 def _tar() -> bytes:
