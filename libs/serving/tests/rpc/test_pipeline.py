@@ -197,8 +197,8 @@ async def test_some_time_is_kept_back_from_the_deadline(
     kept_back = []
 
     async def say(request: Any, context: Any) -> Any:
-        left = remaining_seconds()
-        kept_back.append(context.time_remaining() - left)
+        given = context.time_remaining()
+        kept_back.append(given - remaining_seconds())
         return parrot.pb2.SayResponse()
 
     served = await serve({"Say": say, "Hurry": say})

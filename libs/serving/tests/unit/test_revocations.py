@@ -130,10 +130,10 @@ async def test_asking_costs_the_same_however_many_there_are() -> None:
         marks = (revocation_mark("session", "x"), revocation_mark("role", "viewer"))
         best = float("inf")
         for _ in range(5):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             for _ in range(2000):
                 revocations.revoked(marks, 0)
-            best = min(best, time.perf_counter() - begun)
+            best = min(best, time.thread_time() - begun)
         return best
 
     ratio = seconds_of(100_000) / seconds_of(10)
