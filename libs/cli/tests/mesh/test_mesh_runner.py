@@ -315,7 +315,7 @@ def test_a_process_that_ends_again_and_again_waits(
 ) -> None:
     """From the third end on there is a pause, which the status tells; then the process is back."""
     assert toolmesh("up", "--port", str(free_port())).code == ExitCode.OK
-    for restarts in range(5):
+    for restarts in range(6):
         until(lambda: process_of(toolmesh, "identity")["pid"] != 0)
         assert process_of(toolmesh, "identity")["restarts"] == restarts
         os.kill(process_of(toolmesh, "identity")["pid"], signal.SIGKILL)
@@ -327,7 +327,7 @@ def test_a_process_that_ends_again_and_again_waits(
     assert "Starts again in" in shown.out
     until(lambda: toolmesh("status").code == ExitCode.OK)
     again = process_of(toolmesh, "identity")
-    assert (again["restarts"], again["restartTime"]) == (5, None)
+    assert (again["restarts"], again["restartTime"]) == (6, None)
     # supervisord tells whole seconds.
     assert again["startTime"][:19] >= waiting["restartTime"][:19]
 

@@ -166,8 +166,13 @@ def test_the_pause_grows_until_a_process_runs_well() -> None:
 
 def test_memory_is_that_of_the_family() -> None:
     """A process is counted with its children unless asked for alone; a gone one has none."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    program = "print(1, flush=True); input()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
+        assert child.stdout is not None
+        child.stdout.readline()
         family, alone = memory_of(os.getpid()), memory_of(os.getpid(), alone=True)
         assert family is not None
         assert alone is not None
