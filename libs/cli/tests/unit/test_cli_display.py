@@ -33,7 +33,7 @@ class Terminal:
     def _read(self) -> None:
         readable, _, _ = select.select([self._screen], [], [], _PATIENCE_SECONDS)
         assert readable, f"nothing is drawn any more after {self._shown!r}"
-        self._shown += os.read(self._screen, 4096).decode()
+        self._shown += os.read(self._screen, 4096).decode(errors="replace")
 
     def close(self) -> None:
         """Switches it off."""
