@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from toolmesh_workspaces import stat_cache
 from toolmesh_workspaces.scan import Scan, scan_tree
 from toolmesh_workspaces.stat_cache import StatCache, is_settled, user_cache_folder
 
@@ -63,8 +64,11 @@ def test_a_change_that_keeps_size_and_mtime_is_noticed(tree: Path) -> None:
     assert after.manifest.snapshot != before.manifest.snapshot
 
 
-def test_a_file_that_was_just_written_is_not_remembered(tree: Path) -> None:
-    """A second write in the same tick would leave every figure as it is."""
+def test_a_file_that_was_just_written_is_not_remembered(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second write in the same tick, here of a minute, would leave every figure as it is."""
+    monkeypatch.setattr(stat_cache, "_TICK_NS", 60 * _SECOND)
     (tree / "b").write_text("y")
     _scan(tree)
     assert _scan(tree).read_files >= 1
