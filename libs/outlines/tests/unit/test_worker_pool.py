@@ -104,12 +104,14 @@ async def test_a_hang_costs_the_file_that_caused_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "bad", "reason"),
-    [("python", _LARGE, "crashed the parser"), ("cpp", _SLOW, "took too long to parse")],
+    ("language", "bad", "seconds", "reason"),
+    [("python", _LARGE, 60, "crashed the parser"), ("cpp", _SLOW, 1, "took too long to parse")],
 )
-async def test_a_bad_file_costs_none_of_its_group(language: str, bad: bytes, reason: str) -> None:
+async def test_a_bad_file_costs_none_of_its_group(
+    language: str, bad: bytes, seconds: float, reason: str
+) -> None:
     """Of files that a worker gets at once, the one that ends it alone is given up."""
-    async with _pool(max_memory_bytes=_TOO_LITTLE_MEMORY, file_seconds=1.0) as pool:
+    async with _pool(max_memory_bytes=_TOO_LITTLE_MEMORY, file_seconds=seconds) as pool:
         found = await _outlines(pool, language, b"class A {};\n", bad, b"", b"class B {};\n")
         assert [outline.skipped for outline in found] == ["", reason, "", ""]
 
