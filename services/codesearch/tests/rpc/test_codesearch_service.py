@@ -182,7 +182,9 @@ async def test_filters(search: Search, push_tree: Any) -> None:
     assert await paths(languages=["typescript", "markdown"]) == {"web/retry.ts", "README.md"}
     assert await paths(kinds=[hit_pb2.SYMBOL_KIND_METHOD]) == {"shop/auth.py"}
     section = await search(workspace=workspace, query="deploy", kinds=[hit_pb2.SYMBOL_KIND_SECTION])
-    assert [hit.symbol for hit in section.hits] == ["How to deploy"]
+    assert section.hits[0].symbol == "How to deploy"
+    # Embeddings that came meanwhile may find the other section, too.
+    assert {hit.kind for hit in section.hits} == {hit_pb2.SYMBOL_KIND_SECTION}
 
 
 async def test_pages_go_on_where_the_last_ended(search: Search, push_tree: Any) -> None:
