@@ -53,7 +53,7 @@ _SLOW = _rule(
 _SLOW_CODE = (
     "".join(
         f"f({', '.join(chr(97 + (line * 7 + place * place) % 8) for place in range(30))})\n"
-        for line in range(300)
+        for line in range(50)
     )
     + "nope(q)\n"
 )
