@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from toolmesh_codesearch.parts import MOST_UNITS, FilePart, name_key, units_of
+from toolmesh_codesearch.parts import MOST_UNITS, UNIT_BITS, FilePart, units_of
+from toolmesh_codesearch.unit_names import name_key, qualified_key, spelling_key
 from toolmesh_codesearch.units import Unit
 from toolmesh_codesearch.words import Vocabulary
 
@@ -71,6 +72,8 @@ class Columns:
         lines: of each unit, the first and the last.
         lengths: how many words each unit has, weighed.
         names: `name_key` of each unit's name; 0 for a file.
+        spellings: `spelling_key` of each unit's name.
+        qualifiers: which units have a `qualified_key`, in the lower bits; sorted.
         text_ids: what the embedding of each unit is known by; 0 when it has none.
         postings: which units have a term.
         path_postings: which files have a term in their path.
@@ -84,6 +87,8 @@ class Columns:
     lines: NDArray[np.int32]
     lengths: NDArray[np.float32]
     names: NDArray[np.uint64]
+    spellings: NDArray[np.uint32]
+    qualifiers: NDArray[np.uint64]
     text_ids: NDArray[np.uint64]
     postings: Postings
     path_postings: Postings
@@ -97,17 +102,38 @@ class Columns:
     def _by_name(self) -> NDArray[np.intp]:
         return np.argsort(self.names, kind="stable")
 
-    def named(self, name: str) -> NDArray[np.intp]:
-        """Return the units of a name; case does not count."""
-        key, order = np.uint64(name_key(name)), self._by_name
+    def named(self, names: Sequence[str]) -> NDArray[np.int64]:
+        """Return the units of a name with those around it before it; case does not count."""
+        key = np.uint64(name_key(names[-1]))
+        if len(names) > 1:
+            units = self._qualified(names)
+            return units[self.names[units] == key]
+        order = self._by_name
         first = np.searchsorted(self.names, key, side="left", sorter=order)
         last = np.searchsorted(self.names, key, side="right", sorter=order)
         return order[first:last]
 
-    def unit(self, number: int) -> Unit:
-        """Return a unit as it was found in its file."""
-        file = int(self.unit_files[number])
-        return units_of(self.parts[file])[number - int(self.file_starts[file])]
+    def spelled(self, name: str, units: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of the units of a name have it in the same case."""
+        return self.spellings[units] == np.uint32(spelling_key(name))
+
+    def units(self, numbers: Sequence[int]) -> list[Unit]:
+        """Return units as they were found in their files."""
+        by_file: dict[int, list[int]] = {}
+        for number in numbers:
+            by_file.setdefault(int(self.unit_files[number]), []).append(number)
+        found: dict[int, Unit] = {}
+        for file, inside in by_file.items():
+            # For one unit of a file, all of them are decoded.
+            units, first = units_of(self.parts[file]), int(self.file_starts[file])
+            found.update((number, units[number - first]) for number in inside)
+        return [found[number] for number in numbers]
+
+    def _qualified(self, names: Sequence[str]) -> NDArray[np.int64]:
+        key = np.uint64(qualified_key(names) << UNIT_BITS)
+        first = np.searchsorted(self.qualifiers, key, side="left")
+        last = np.searchsorted(self.qualifiers, key | _UNIT_MASK, side="right")
+        return (self.qualifiers[first:last] & _UNIT_MASK).astype(np.int64)
 
 
 def make_columns(
@@ -127,6 +153,8 @@ def make_columns(
         lines=_joined([part.lines for part in parts], np.int32).reshape(-1, 2),
         lengths=_joined([part.lengths for part in parts], np.float32),
         names=_joined([part.names for part in parts], np.uint64),
+        spellings=_joined([part.spellings for part in parts], np.uint32),
+        qualifiers=_qualifiers(parts, starts),
         text_ids=_joined([part.texts for part in parts], np.uint64),
         postings=_unit_postings(parts, starts),
         path_postings=_path_postings([file.path for file in files], vocabulary),
@@ -134,11 +162,21 @@ def make_columns(
 
 
 def _unit_postings(parts: Sequence[FilePart], starts: NDArray[np.int64]) -> Postings:
-    keys = _joined([part.postings for part in parts], np.uint64)
-    sizes = np.array([len(part.postings) // 8 for part in parts], dtype=np.int64)
+    return _postings(_moved([part.postings for part in parts], starts, np.uint64(8)))
+
+
+def _qualifiers(parts: Sequence[FilePart], starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    return np.sort(_moved([part.qualifiers for part in parts], starts, np.uint64(0)))
+
+
+def _moved(
+    columns: Sequence[bytes], starts: NDArray[np.int64], shift: np.uint64
+) -> NDArray[np.uint64]:
+    """Return columns of files as one; each number has a unit in its bits from `shift` on."""
+    keys = _joined(columns, np.uint64)
+    sizes = np.array([len(column) // 8 for column in columns], dtype=np.int64)
     # The units of a file are counted from its first; in the sum, no unit runs over its 24 bits.
-    keys = keys + np.repeat(starts[:-1].astype(np.uint64) << np.uint64(8), sizes)
-    return _postings(keys)
+    return keys + np.repeat(starts[:-1].astype(np.uint64) << shift, sizes)
 
 
 def _path_postings(paths: Sequence[str], vocabulary: Vocabulary) -> Postings:
@@ -168,4 +206,4 @@ def _joined(columns: Sequence[bytes], kind: type[_Number]) -> NDArray[_Number]:
 
 def _without_postings(part: FilePart) -> FilePart:
     """Return a part with nothing in it but what hits are read from; the rest is in the columns."""
-    return FilePart(part.units, b"", b"", b"", b"", b"", b"", part.skipped)
+    return FilePart(part.units, b"", b"", b"", b"", b"", b"", b"", b"", part.skipped)

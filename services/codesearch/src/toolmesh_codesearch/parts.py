@@ -15,16 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolmesh_codesearch.sections import DOCUMENT_LANGUAGES, section_units
+from toolmesh_codesearch.unit_names import (
+    QUALIFIED_BITS,
+    name_key,
+    qualified_keys,
+    spelling_key,
+)
 from toolmesh_codesearch.unit_texts import unit_text
 from toolmesh_codesearch.unit_words import word_columns
 from toolmesh_codesearch.units import KINDS, Unit, file_unit, symbol_units
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Outline
 
-PART_VERSION = 2
+PART_VERSION = 3
 """Counted up whenever a part comes to mean something else; those kept before are made anew."""
 
-MOST_UNITS = 2**24
+UNIT_BITS = 64 - QUALIFIED_BITS
+MOST_UNITS = 2**UNIT_BITS
 """How many units an index can tell apart."""
 
 _BATCH_BYTES = 2**20
@@ -41,6 +48,8 @@ class FilePart(msgspec.Struct, frozen=True, array_like=True):
         postings: uint64, sorted by nothing: term, unit, count.
         lengths: float32, how many words a unit has, weighed as the counts are.
         names: uint64, what `name_key` gives for the unit's name.
+        spellings: uint32, what `spelling_key` gives for it.
+        qualifiers: uint64, in order of the units: what `qualified_keys` gives, then the unit.
         kinds: uint8, places in `KINDS`.
         lines: int32 pairs, first and last line.
         texts: uint64, the digest of what is embedded of the unit; 0 for nothing.
@@ -51,6 +60,8 @@ class FilePart(msgspec.Struct, frozen=True, array_like=True):
     postings: bytes
     lengths: bytes
     names: bytes
+    spellings: bytes
+    qualifiers: bytes
     kinds: bytes
     lines: bytes
     texts: bytes
@@ -109,11 +120,6 @@ def units_of(part: FilePart) -> list[Unit]:
     return _units_decoder.decode(part.units)
 
 
-def name_key(name: str) -> int:
-    """Return a number for a name; case does not count."""
-    return int.from_bytes(blake2b(name.lower().encode(), digest_size=8).digest())
-
-
 def make_parts(files: Sequence[SourceFile], vocabulary: Vocabulary) -> list[MadePart]:
     """Return what an index keeps of each file."""
     made: list[MadePart] = []
@@ -161,6 +167,15 @@ def _part(file: _Taken, postings: NDArray[np.uint64], lengths: NDArray[np.float3
         postings=postings.tobytes(),
         lengths=lengths.tobytes(),
         names=_column([name_key(unit.name) if unit.name else 0 for unit in units], np.uint64),
+        spellings=_column([spelling_key(unit.name) for unit in units], np.uint32),
+        qualifiers=_column(
+            [
+                key << UNIT_BITS | at
+                for at, unit in enumerate(units)
+                for key in qualified_keys(unit)
+            ],
+            np.uint64,
+        ),
         kinds=_column([_KIND_NUMBERS[unit.kind] for unit in units], np.uint8),
         lines=_column([each for unit in units for each in (unit.line, unit.end_line)], np.int32),
         texts=_column(digests, np.uint64),

@@ -6,7 +6,6 @@ Of what is about as near in meaning, the longer is the better answer: a few line
 and do little.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,18 +43,17 @@ def rank(
 ) -> Ranking:
     """Return the units of a mask that have a score.
 
-    `words` and `meanings` score all units, `named` are bonuses of those with an exact name,
-    `weights` what a unit is worth by itself, and `bulk` from 0 to 1 how long it is.
+    `words` and `meanings` score all units, `named` are bonuses of those of the mask with an exact
+    name, `weights` what a unit is worth by itself, and `bulk` from 0 to 1 how long it is.
     """
-    allowed = {unit: bonus for unit, bonus in named.items() if mask is None or mask[unit]}
-    units = np.fromiter(allowed, dtype=np.int64, count=len(allowed))
+    units = np.fromiter(named, dtype=np.int64, count=len(named))
     for each in (words, meanings):
         if each is not None:
             units = np.union1d(units, _best(each * weights, mask))
     scores = _fused(units, words, meanings, bulk) * weights[units]
-    scores[np.searchsorted(units, list(allowed))] += list(allowed.values())
+    scores[np.searchsorted(units, list(named))] += list(named.values())
     order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores > 0)][:MOST_HITS]
-    return Ranking(units[order], scores[order], frozenset(allowed))
+    return Ranking(units[order], scores[order], frozenset(named))
 
 
 def _fused(
@@ -74,24 +72,23 @@ def _fused(
     return (known + _WORDS * share + _BULK * bulk[units]) / (1 + _WORDS + _BULK)
 
 
-def named_units(query: Query, columns: Columns) -> dict[int, float]:
-    """Return the units that an identifier of the query names, and what each gains by it."""
+def named_units(query: Query, columns: Columns, mask: NDArray[np.bool_] | None) -> dict[int, float]:
+    """Return the units of a mask that an identifier of the query names, and what each gains.
+
+    Of very many with one name, those come first that have it in the same case.
+    """
     found: dict[int, float] = {}
-    for parts in query.identifiers:
-        for number in columns.named(parts[-1])[:_MOST_NAMED].tolist():
-            bonus = _bonus(parts, columns, number)
-            if bonus > found.get(number, 0.0):
-                found[number] = bonus
+    for names in query.identifiers:
+        units = columns.named(names)
+        if mask is not None:
+            units = units[mask[units]]
+        spelled = columns.spelled(names[-1], units)
+        left = _MOST_NAMED
+        for some, bonus in ((units[spelled], _EXACT + _EXACT_CASE), (units[~spelled], _EXACT)):
+            for number in some[:left].tolist():
+                found[number] = max(bonus, found.get(number, 0.0))
+            left -= len(some[:left])
     return found
-
-
-def _bonus(parts: Sequence[str], columns: Columns, number: int) -> float:
-    unit = columns.unit(number)
-    if len(parts) > 1:
-        names = unit.qualified.split(".")[-len(parts) :]
-        if [name.lower() for name in names] != [part.lower() for part in parts]:
-            return 0.0
-    return _EXACT + (_EXACT_CASE if unit.name == parts[-1] else 0.0)
 
 
 def _best(scores: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:

@@ -91,12 +91,13 @@ class Result:
         ranked = self.ranked
         units = ranked.ranking.units[start:end]
         terms = self.index.word_scorer.terms_in(units, ranked.word_weights)
+        decoded = self.index.columns.units(units.tolist())
         return [
-            self._hit(place, [ranked.query.words[term] for term in own[:_MOST_WORDS_SHOWN]])
-            for place, own in enumerate(terms, start)
+            self._hit(place, unit, [ranked.query.words[term] for term in own[:_MOST_WORDS_SHOWN]])
+            for place, (unit, own) in enumerate(zip(decoded, terms, strict=True), start)
         ]
 
-    def _hit(self, place: int, matched_words: Sequence[str]) -> FoundUnit:
+    def _hit(self, place: int, unit: Unit, matched_words: Sequence[str]) -> FoundUnit:
         ranked, ranking, columns = self.ranked, self.ranked.ranking, self.index.columns
         number = int(ranking.units[place])
         file = columns.files[int(columns.unit_files[number])]
@@ -104,7 +105,7 @@ class Result:
             path=file.path,
             digest=file.digest,
             language=file.language,
-            unit=columns.unit(number),
+            unit=unit,
             score=float(ranking.scores[place]),
             exact_name=number in ranking.exact,
             matched_words=matched_words,
@@ -262,7 +263,7 @@ def _ranked(
         mask[list(matches)] = True
     scored = index.word_scorer.score(query.words)
     meanings = index.meanings.likeness(vector, mask) if vector is not None else None
-    named = named_units(query, index.columns)
+    named = named_units(query, index.columns, mask)
     ranking = rank(scored.scores, meanings, named, index.weights, mask, bulk=index.bulk)
     if matches:
         # What matches a pattern is a hit, whatever the query says.

@@ -21,13 +21,11 @@ def test_words_and_meaning_are_fused() -> None:
 
 
 def test_an_exact_name_comes_first() -> None:
-    """Whatever the scores, unless a filter leaves it out."""
+    """Whatever the scores."""
     words = _scores(10, 8, 0, 1, 0)
     ranking = rank(words, None, {4: 2.0, 3: 3.0}, _ONES, None, bulk=_NONE)
     assert ranking.units.tolist() == [3, 4, 0, 1]
     assert ranking.exact == {3, 4}
-    mask = np.array([True, True, True, False, True])
-    assert rank(words, None, {4: 2.0, 3: 3.0}, _ONES, mask, bulk=_NONE).units.tolist() == [4, 0, 1]
 
 
 def test_what_has_no_embedding_yet_is_not_put_last() -> None:
