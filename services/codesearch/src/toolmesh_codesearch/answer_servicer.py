@@ -118,7 +118,9 @@ def _answer(kind: type[Answer], page: Page, count: int, codes: Sequence[HitCode]
     if end < len(result):
         answer.truncated = True
         snapshot = bytes.fromhex(result.index.digest)
-        answer.next_page_token = PageToken(end, snapshot, token.search).encode()
+        answer.next_page_token = PageToken(
+            end, snapshot, token.search, result.ranked.order
+        ).encode()
     return answer
 
 

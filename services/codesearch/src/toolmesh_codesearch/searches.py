@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ from toolmesh_serving.call_limit import CallLimit
 _RETRY_SECONDS = 1.0
 _MOST_WORDS_SHOWN = 8
 _KEPT_RESULTS = 64
+_ORDER_BYTES = 8
 # More threads finish no sooner, and the event loop, with every other call, waits for all of them.
 _RANKED_AT_ONCE = 2
 
@@ -73,6 +75,11 @@ class Ranked:
     word_weights: Mapping[int, float]
     likeness: NDArray[np.float32] | None
     lines: Matches
+
+    @property
+    def order(self) -> bytes:
+        """What tells this order of hits from others that the same search has had."""
+        return blake2b(self.ranking.units.tobytes(), digest_size=_ORDER_BYTES).digest()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -134,7 +141,7 @@ class Searches:
     """Runs searches, so many at once and no more.
 
     The results of the last ones are kept, so that the next page goes on in the same order even when
-    embeddings came in between.
+    embeddings came in between, and somebody ran the same search anew.
     """
 
     def __init__(
@@ -152,18 +159,21 @@ class Searches:
         self._limit = CallLimit(
             most_at_once, busy=SearchesBusy, work="searches", retry_seconds=_RETRY_SECONDS
         )
-        self._kept: OrderedDict[tuple[str, bytes], Ranked] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bytes, bytes], Ranked] = OrderedDict()
 
-    async def page(self, name: bytes, spec: SearchSpec, open_snapshot: OpenSnapshot) -> Result:
-        """Return what a search found that is asked for its next page; `name` tells it from others.
+    async def page(
+        self, name: bytes, spec: SearchSpec, open_snapshot: OpenSnapshot, *, order: bytes
+    ) -> Result:
+        """Return what a search found, in the order that it had; `name` tells it from others.
 
-        Raises what `run` raises.
+        When it is not kept any more, it is run anew. Raises what `run` raises.
         """
         snapshot = await open_snapshot()
-        kept = self._kept.get((snapshot.digest, name))
+        key = snapshot.digest, name, order
+        kept = self._kept.get(key)
         if kept is None:
             return await self.run(name, spec, open_snapshot)
-        self._kept.move_to_end((snapshot.digest, name))
+        self._kept.move_to_end(key)
         index, _ = await self._keeper.index(snapshot)
         return Result(snapshot, index, kept)
 
@@ -190,8 +200,9 @@ class Searches:
             if vector is None and index.meanings.ready_count:
                 vector = await self._embed(spec)
             ranked = await self._rank(spec, selection, index, vector, matches)
-        self._kept[snapshot.digest, name] = ranked
-        self._kept.move_to_end((snapshot.digest, name))
+        key = snapshot.digest, name, ranked.order
+        self._kept[key] = ranked
+        self._kept.move_to_end(key)
         while len(self._kept) > _KEPT_RESULTS:
             self._kept.popitem(last=False)
         return Result(snapshot, index, ranked)

@@ -77,7 +77,9 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
         if request.page_token:
             token = PageToken.read(request.page_token, name)
         opening = partial(self._snapshots.open, request.workspace, token.snapshot.hex())
-        find = self._searches.page if request.page_token else self._searches.run
+        find = self._searches.run
+        if request.page_token:
+            find = partial(self._searches.page, order=token.order)
         async with preparing_tokens():
             result = await find(name, spec, opening)
         hits = result.hits(token.offset, token.offset + (request.page_size or _DEFAULT_HITS))

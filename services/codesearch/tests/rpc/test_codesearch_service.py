@@ -203,6 +203,48 @@ async def test_pages_go_on_where_the_last_ended(search: Search, push_tree: Any) 
     assert sorted(found) == sorted(files)
 
 
+async def test_pages_keep_the_order_of_their_first(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, search: Search, push_tree: Any
+) -> None:
+    """Also when embeddings came in between, and the same search was made anew with them."""
+    things = [
+        "cart",
+        "price",
+        "stock",
+        "user",
+        "token",
+        "retry",
+        "socket",
+        "folder",
+        "colour",
+        "matrix",
+        "mail",
+        "lock",
+        "queue",
+    ]
+    files = {
+        f"{thing}.py": f"def load_{thing}():\n    return the_{thing}_of(read())\n"
+        for thing in things
+    }
+    workspace = (await push_tree(files)).id
+    first = await search(workspace=workspace, query="load what a customer pays", page_size=5)
+    assert first.share_ready == 0
+    async for _ in codesearch.Index(pb.IndexRequest(workspace=workspace), timeout=120):
+        pass
+    again = await search(workspace=workspace, query="load what a customer pays", page_size=5)
+    assert [hit.path for hit in again.hits] != [hit.path for hit in first.hits]
+    for start in (first, again):
+        found = [(hit.path, hit.symbol) for hit in start.hits]
+        token = start.next_page_token
+        while token:
+            page = await search(
+                workspace=workspace, query="load what a customer pays", page_token=token
+            )
+            found += [(hit.path, hit.symbol) for hit in page.hits]
+            token = page.next_page_token
+        assert len(found) == len(set(found)) == start.hit_count
+
+
 @pytest.mark.parametrize("most", [200, 400, 1500, 20_000])
 async def test_an_answer_keeps_to_its_tokens(search: Search, most: int) -> None:
     """The whole answer as JSON has no more tokens than asked for, and says how many it has."""
