@@ -27,7 +27,7 @@ from toolmesh_codesearch.units import KINDS, Unit, file_unit, symbol_units
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Outline
 
-PART_VERSION = 3
+PART_VERSION = 4
 """Counted up whenever a part comes to mean something else; those kept before are made anew."""
 
 UNIT_BITS = 64 - QUALIFIED_BITS
@@ -140,7 +140,7 @@ def _take_apart(file: SourceFile) -> _Taken:
     if skipped:
         content = b""
     lines = content.split(b"\n")
-    units = [file_unit(len(lines))]
+    units = [file_unit(lines)]
     if file.language in DOCUMENT_LANGUAGES:
         units += section_units(file.language, lines)
     elif not skipped:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from toolmesh_codesearch.units import SECTION_KIND, Unit
+from toolmesh_codesearch.units import SECTION_KIND, Unit, line_count
 
 _MARKDOWN, _RESTRUCTURED = "markdown", "restructuredtext"
 _LANGUAGES = {
@@ -33,7 +33,7 @@ def section_units(language: str, lines: Sequence[bytes]) -> list[Unit]:
     headings = (_markdown_headings(texts) if markdown else _underlined(texts))[:_MOST_SECTIONS]
     if not headings:
         return []
-    ends = [line - 1 for line, _, _ in headings[1:]] + [len(texts)]
+    ends = [line - 1 for line, _, _ in headings[1:]] + [line_count(lines)]
     units: list[Unit] = []
     around: list[tuple[int, str]] = []
     for (line, level, title), end in zip(headings, ends, strict=True):

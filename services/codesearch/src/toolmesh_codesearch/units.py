@@ -20,7 +20,8 @@ class Unit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing that can be found.
 
     `name` is empty for the file itself, `scope` are the names around it, joined by dots. Lines
-    count from 1 and `end_line` is the last one; `first_line` is where the comment above begins.
+    count from 1 and `end_line` is the last one; `first_line` is where the comment above begins. A
+    file of which there is no line has 0 for all of them.
     """
 
     name: str
@@ -40,9 +41,16 @@ class Unit(msgspec.Struct, frozen=True, array_like=True, gc=False):
         )
 
 
-def file_unit(line_count: int) -> Unit:
+def line_count(lines: Sequence[bytes]) -> int:
+    """Return how many lines a text has that was split at its breaks; none is after the last one."""
+    return len(lines) if lines[-1] else len(lines) - 1
+
+
+def file_unit(lines: Sequence[bytes]) -> Unit:
     """Return the unit of a file, which is the first of its units."""
-    return Unit("", FILE_KIND, 1, max(line_count, 1), 1)
+    last = line_count(lines)
+    first = min(last, 1)
+    return Unit("", FILE_KIND, first, last, first)
 
 
 def symbol_units(outline: Outline, lines: Sequence[bytes]) -> list[Unit]:

@@ -15,8 +15,15 @@ def test_markdown_sections() -> None:
         ("", "Shop", 2, 3),
         ("Shop", "Setup", 4, 7),
         ("Shop > Setup", "Keys", 8, 8),
-        ("Shop", "Use", 9, 10),
+        ("Shop", "Use", 9, 9),
     ]
+
+
+def test_the_last_section_ends_with_the_last_line() -> None:
+    """Whether or not there is a line break behind it."""
+    for text in ("# Shop\none\ntwo", "# Shop\none\ntwo\n"):
+        assert _sections("markdown", text) == [("", "Shop", 1, 3)]
+    assert _sections("markdown", "# Shop\none\n\n") == [("", "Shop", 1, 3)]
 
 
 def test_restructured_sections() -> None:
