@@ -50,7 +50,7 @@ class AnswerWriter:
         """Return the answer: as many of the hits as fit, then as much of their code.
 
         Raises:
-            SearchInvalid: not even one hit fits.
+            SearchInvalid: not even one hit fits, or, where there is none, the answer without any.
         """
         codes = [
             code_of(hit.unit, page.contents.get(hit.digest, b""), hit.matched_lines)
@@ -65,6 +65,8 @@ class AnswerWriter:
             count -= max(1, count // 4)
         if page.hits and not count:
             raise SearchInvalid.at("max_tokens", f"not even one hit fits into {most} tokens")
+        if used > most:
+            raise SearchInvalid.at("max_tokens", f"an answer without hits has {used} tokens")
         return self._with_code(kind, page, codes[:count], answer, most)
 
     def _with_code(

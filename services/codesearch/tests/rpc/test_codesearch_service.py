@@ -303,6 +303,7 @@ async def test_one_edited_file_is_all_that_is_read(
         ({"query": "a", "kinds": [99]}, "SEARCH_INVALID", "kinds[0]"),
         ({"query": "a", "page_token": "x"}, "PAGE_TOKEN_INVALID", "page_token"),
         ({"query": "verify", "max_tokens": 5}, "SEARCH_INVALID", "max_tokens"),
+        ({"query": "nowhere", "max_tokens": 1}, "SEARCH_INVALID", "max_tokens"),
     ],
 )
 async def test_bad_requests_name_their_field(
