@@ -49,7 +49,7 @@ class SearchSpec:
 
 @dataclass(frozen=True, slots=True)
 class FoundUnit:
-    """A hit: what it is, where, and why it was found."""
+    """A hit: what it is, where, and why it was found. Without a line, its file was not read."""
 
     path: str
     digest: bytes

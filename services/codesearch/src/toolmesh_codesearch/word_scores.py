@@ -2,7 +2,7 @@
 
 Okapi BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009),
 with fields weighed into one count as BM25F does, when a part is made. Words in a file's path count
-for all of its units.
+for all of its units, and alone for a file whose content is not read.
 """
 
 from collections.abc import Iterable
@@ -34,6 +34,7 @@ class WordScorer:
         self._columns = columns
         mean = float(columns.lengths.mean()) if columns.unit_count else 1.0
         self._norms = _K1 * (1 - _B + _B * columns.lengths / max(mean, 1.0))
+        self._unread_files = np.flatnonzero([bool(part.skipped) for part in columns.parts])
 
     def score(self, terms: Iterable[int]) -> WordScores:
         """Score all units; of very many terms, those that are in the fewest units count."""
@@ -53,6 +54,10 @@ class WordScorer:
         # A path alone is no hit: it tells apart what the words have found.
         found = np.flatnonzero(scores)
         scores[found] += file_scores[columns.unit_files[found]]
+        # It is all there is to find of what is not read, which must not take the lead by it.
+        most = scores.max(initial=0.0) if len(found) else np.inf
+        files = self._unread_files
+        scores[columns.file_starts[files]] = np.minimum(file_scores[files], most)
         return WordScores(scores, {term: weights[term] for term in ranked})
 
     def terms_in(self, units: NDArray[np.int64], terms: Iterable[int]) -> list[list[int]]:

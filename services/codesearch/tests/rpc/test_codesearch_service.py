@@ -397,7 +397,14 @@ async def test_files_that_cannot_be_read_are_found_by_their_path(search: Search)
         "good.py": "def emblem():\n    pass\n",
     }
     response = await search(files, query="emblem")
-    assert response.hits[0].path == "good.py"
+    assert [hit.path for hit in response.hits] == ["good.py", "logo/emblem.png"]
+    by_path = await search(files, query="the logo of latin", max_tokens=20_000)
+    assert [(hit.path, hit.start_line, hit.end_line, hit.code) for hit in by_path.hits] == [
+        ("latin.py", 0, 0, ""),
+        ("logo/emblem.png", 0, 0, ""),
+    ]
+    assert list(by_path.hits[1].matched_words) == ["logo"]
+    assert (await search(files, query="empty")).hit_count == 0
     by_text = await search(files, exact_text="half")
     assert [hit.path for hit in by_text.hits] == ["broken.py"]
 
