@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from toolmesh_codesearch.words import Vocabulary
 
 _MOST_IDENTIFIERS = 32
+# A name may begin with a dollar sign, and end with a mark: `$get`, `valid?`, `save!`.
+_NAME = r"\$?[^\W\d][\w$]*"
 _IDENTIFIER = re.compile(
-    r"(?P<quoted>`)?(?P<name>[^\W\d][\w$]*(?:(?:\.|::|->|\#)[^\W\d][\w$]*)*)(?P<call>\()?"
+    rf"(?P<quoted>`)?(?P<name>{_NAME}(?:(?:\.|::|->|\#){_NAME})*)"
+    r"(?P<mark>[?!](?![\w.=?!]))?(?P<call>\()?"
 )
 _JOINT = re.compile(r"\.|::|->|\#")
 # What no plain word has: an underscore within, or a capital after a small letter.
 _COMPOUND = re.compile(r"[^\W_]_+[^\W_]|^_+\w|[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
+_SENTENCE_END = re.compile(r"[\s)\]\"']*$|[)\]\"']*\s+[A-Z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,20 @@ def read_query(text: str, vocabulary: Vocabulary, *, is_code: bool = False) -> Q
 def _identifiers(text: str) -> tuple[tuple[str, ...], ...]:
     found: dict[tuple[str, ...], None] = {}
     for match in _IDENTIFIER.finditer(text):
-        parts = tuple(_JOINT.split(match["name"]))
-        alone = match["name"] == text.strip()
+        name, mark = match["name"], match["mark"] or ""
+        parts = tuple(_JOINT.split(name))
+        alone = name + mark == text.strip()
         marked = match["quoted"] or match["call"] or len(parts) > 1
-        if alone or marked or _COMPOUND.search(match["name"]):
+        is_name = bool(alone or marked or _COMPOUND.search(name))
+        has_dollar = "$" in name
+        # After a plain word, a question's mark is no part of a name.
+        asks = mark == "?" and _SENTENCE_END.match(text, match.end("mark"))
+        if mark and (is_name or has_dollar or not asks):
+            found[*parts[:-1], parts[-1] + mark] = None
+        if is_name or has_dollar:
             found[parts] = None
-        if len(found) == _MOST_IDENTIFIERS:
+        if is_name:
+            found[tuple(part.lstrip("$") for part in parts)] = None
+        if len(found) >= _MOST_IDENTIFIERS:
             break
-    return tuple(found)
+    return tuple(found)[:_MOST_IDENTIFIERS]

@@ -15,17 +15,17 @@ from toolmesh_outlines.extraction import extract_outline
 _VOCABULARY = Vocabulary()
 
 
-def _columns(*sources: str) -> Columns:
+def _columns(*sources: str, language: str = "python") -> Columns:
     files = [source.encode() for source in sources]
-    outlines = [extract_outline(file, "python", with_uses=False) for file in files]
+    outlines = [extract_outline(file, language, with_uses=False) for file in files]
     made = make_parts(
         [
-            SourceFile(file, "python", outline)
+            SourceFile(file, language, outline)
             for file, outline in zip(files, outlines, strict=True)
         ],
         _VOCABULARY,
     )
-    indexed = [IndexedFile(f"f{at:04}.py", bytes(32), "python") for at in range(len(files))]
+    indexed = [IndexedFile(f"f{at:04}.py", bytes(32), language) for at in range(len(files))]
     return make_columns(indexed, [each.part for each in made], _VOCABULARY)
 
 
@@ -78,6 +78,20 @@ def test_names_that_are_nested() -> None:
         name = ".".join(f"L{at}" for at in range(outer, 4))
         assert _named(columns, name) == ["f0000.py L0.L1.L2.L3"]
         assert _named(columns, name.replace(f"L{outer}", "L9")) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "text", "name"),
+    [
+        ("ruby", "class A\n  def valid?\n    1\n  end\nend\n", "what of valid? fails", "A.valid?"),
+        ("ruby", "class A\n  def save!\n    1\n  end\nend\n", "who calls A#save!", "A.save!"),
+        ("elixir", "defmodule A do\n  def ok?(x), do: x\nend\n", "ok?", "A.ok?"),
+        ("javascript", "function $get() { return 1 }\n", "where is $get?", "$get"),
+    ],
+)
+def test_names_with_marks(language: str, source: str, text: str, name: str) -> None:
+    """They are found as each language writes them."""
+    assert _named(_columns(source, language=language), text) == [f"f0000.py {name}"]
 
 
 def test_names_are_looked_up_without_a_look_at_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
