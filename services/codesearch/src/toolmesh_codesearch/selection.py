@@ -47,7 +47,11 @@ class Selection:
         self._kinds = [_KIND_NUMBERS[kind] for kind in filters.kinds]
 
     def mask(self, columns: Columns) -> NDArray[np.bool_] | None:
-        """Return which units are looked at; None for all of them."""
+        """Return which units are looked at; None for all of them.
+
+        Raises:
+            SearchInvalid: the globs take too long on so many paths.
+        """
         masks: list[NDArray[np.bool_]] = []
         if self._languages or not self._paths.has_all:
             files = np.fromiter(
@@ -63,4 +67,7 @@ class Selection:
     def _has(self, path: str, language: str) -> bool:
         if self._languages and language not in self._languages:
             return False
-        return self._paths.has(path)
+        try:
+            return self._paths.has(path)
+        except GlobInvalidError as error:
+            raise SearchInvalid.at(error.field, str(error)) from error

@@ -300,6 +300,7 @@ async def test_one_edited_file_is_all_that_is_read(
         ({"regex": "a(b"}, "REGEX_INVALID", "regex"),
         ({"query": "a", "languages": ["python", "klingon"]}, "LANGUAGE_UNKNOWN", "languages[1]"),
         ({"query": "a", "include": ["#x"]}, "SEARCH_INVALID", "include[0]"),
+        ({"query": "a", "include": ["*a" * 500] * 20}, "SEARCH_INVALID", "include[3]"),
         ({"query": "a", "kinds": [99]}, "SEARCH_INVALID", "kinds[0]"),
         ({"query": "a", "page_token": "x"}, "PAGE_TOKEN_INVALID", "page_token"),
         ({"query": "verify", "max_tokens": 5}, "SEARCH_INVALID", "max_tokens"),

@@ -33,7 +33,11 @@ class FileFilter:
         self._languages = [_number(index, name) for index, name in enumerate(languages)]
 
     def among(self, corpus: Corpus, rows: Ints) -> NDArray[np.bool_]:
-        """Tell of each row whether the file is meant."""
+        """Tell of each row whether the file is meant.
+
+        Raises:
+            FilterInvalid: the globs take too long on so many paths.
+        """
         if self._languages:
             meant = np.isin(corpus.languages[rows], self._languages)
         else:
@@ -44,9 +48,15 @@ class FileFilter:
         for place in np.flatnonzero(meant).tolist():
             row = rows.item(place)
             if row not in known:
-                known[row] = self._paths.has(corpus.paths[row])
+                known[row] = self._has(corpus.paths[row])
             meant[place] = known[row]
         return meant
+
+    def _has(self, path: str) -> bool:
+        try:
+            return self._paths.has(path)
+        except GlobInvalidError as error:
+            raise FilterInvalid.at(error.field, str(error)) from error
 
 
 def _number(index: int, name: str) -> int:

@@ -109,7 +109,10 @@ class Scans:
         self, spec: ScanSpec, snapshot: Snapshot, rules: tuple[Rule, ...], patience: Patience
     ) -> AsyncGenerator[Progress | Scanned]:
         ignored = await _ignored_by(snapshot)
-        selection = Selection(include=spec.include, exclude=spec.exclude, ignored=ignored)
+        # The ignore file may be long, and take long to compile.
+        selection = await asyncio.to_thread(
+            Selection, include=spec.include, exclude=spec.exclude, ignored=ignored
+        )
         async with aclosing(self._scanner.scan(snapshot, rules, selection, patience)) as steps:
             async for step in steps:
                 yield step

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Sequence
 
 from toolmesh_semgrep.errors import ScanInvalid
-from toolmesh_workspaces.path_filter import GlobInvalidError, PathFilter, compile_globs
+from toolmesh_workspaces.path_filter import GlobInvalidError, Globs, PathFilter
 
 IGNORE_FILE = ".semgrepignore"
 
@@ -32,11 +32,18 @@ class Selection:
         lines = [line for line in ignored.splitlines() if not line.startswith(":include")]
         self._ignored = None
         if any(lines):
-            with contextlib.suppress(ValueError):
-                self._ignored = compile_globs(lines)
+            with contextlib.suppress(GlobInvalidError):
+                self._ignored = Globs(IGNORE_FILE, lines)
 
     def has(self, path: str) -> bool:
-        """Tell whether the file at the path is scanned."""
-        if self._ignored is not None and self._ignored.match_file(path):
-            return False
-        return self._paths.has(path)
+        """Tell whether the file at the path is scanned.
+
+        Raises:
+            ScanInvalid: the globs take too long on so many paths.
+        """
+        try:
+            if self._ignored is not None and self._ignored.match(path):
+                return False
+            return self._paths.has(path)
+        except GlobInvalidError as error:
+            raise ScanInvalid.at(error.field, str(error)) from error
