@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from weakref import WeakSet
 
 import numpy as np
 import structlog
@@ -51,6 +52,8 @@ class EmbeddingQueue:
         self._idle_seconds = idle_seconds
         self._clock = clock
         self._wanted: OrderedDict[str, SnapshotIndex] = OrderedDict()
+        # Those that had to make way; who waits for one wants it again.
+        self._put_off: WeakSet[SnapshotIndex] = WeakSet()
         # Texts that are left alone, until when.
         self._resting: dict[int, float] = {}
         self._more = asyncio.Event()
@@ -59,18 +62,22 @@ class EmbeddingQueue:
 
     def want(self, index: SnapshotIndex) -> None:
         """Make what an index lacks, before what others lack."""
+        self._put_off.discard(index)
         if not self._threads or index.meanings.ready_count == index.meanings.embedded_count:
             return
         self._wanted[index.digest] = index
         self._wanted.move_to_end(index.digest)
         while len(self._wanted) > _MOST_WANTED:
-            self._wanted.popitem(last=False)
+            _, oldest = self._wanted.popitem(last=False)
+            self._put_off.add(oldest)
         self._more.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="embeddings")
 
     async def next_batch(self, index: SnapshotIndex) -> bool:
         """Wait until more embeddings have come; False when an index lacks none that can be made."""
+        if index in self._put_off:
+            self.want(index)
         if index.digest not in self._wanted or self._task is None or self._task.done():
             return False
         async with self._stepped:
@@ -98,6 +105,8 @@ class EmbeddingQueue:
             pass  # the log has it
         finally:
             self._wanted.clear()
+            # What is wanted from here on needs another task.
+            self._task = None
             async with self._stepped:
                 self._stepped.notify_all()
 
