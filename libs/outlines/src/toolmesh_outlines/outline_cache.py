@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from toolmesh_outlines.outline import EXTRACTOR_VERSION
-from toolmesh_serving.cache_file import CacheFile, used_bytes
+from toolmesh_serving.cache_file import CacheFile, sealed, used_bytes
 
 _QUERY_ROWS = 500
 # How stale the time of last use may get before a read writes it: keeps most reads from writing.
@@ -41,39 +41,36 @@ class OutlineCache:
 
     def get_many(self, keys: Iterable[OutlineKey]) -> dict[OutlineKey, bytes]:
         """Return the outlines that are known, by key."""
-        found: dict[OutlineKey, bytes] = {}
+        rows: dict[OutlineKey, object] = {}
         languages: dict[bytes, set[str]] = {}
         for digest, language in keys:
             languages.setdefault(digest, set()).add(language)
         with self._file.working() as connection:
+            # Compared by SQLite, which can compare whatever a damaged row has.
             stale_before = int(time.time()) - _TOUCH_SECONDS
+            columns = f"digest, language, outline, used_at < {stale_before}"
             stale: list[tuple[bytes, str]] = []
             for digests in _chunks(languages, _QUERY_ROWS):
                 marks = ",".join("?" * len(digests))
-                query = f"SELECT * FROM outlines WHERE digest IN ({marks})"  # noqa: S608 - marks
-                for digest, language, outline, used_at in connection.execute(query, digests):
-                    if language in languages[digest]:
-                        found[digest, language] = outline
-                        if used_at < stale_before:
+                query = f"SELECT {columns} FROM outlines WHERE digest IN ({marks})"  # noqa: S608 - no input
+                for digest, language, outline, is_stale in connection.execute(query, digests):
+                    if language in languages.get(digest, ()):
+                        rows[digest, language] = outline
+                        if is_stale:
                             stale.append((digest, language))
             if stale:
                 self._touch(connection, stale)
-        return found
+        return self._file.intact(rows)
 
     def put_many(self, outlines: Mapping[OutlineKey, bytes]) -> None:
         """Keep outlines."""
         now = int(time.time())
-        rows = [(digest, language, data, now) for (digest, language), data in outlines.items()]
+        rows = [
+            (digest, language, sealed(data), now) for (digest, language), data in outlines.items()
+        ]
         with self._file.working() as connection:
             connection.executemany("INSERT OR REPLACE INTO outlines VALUES (?, ?, ?, ?)", rows)
             self._evict(connection)
-
-    def drop(self, keys: Iterable[OutlineKey]) -> None:
-        """Forget outlines, such as some that cannot be decoded."""
-        with self._file.working() as connection:
-            connection.executemany(
-                "DELETE FROM outlines WHERE digest = ? AND language = ?", list(keys)
-            )
 
     def close(self) -> None:
         """Close the file."""

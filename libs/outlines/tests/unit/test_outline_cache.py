@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from toolmesh_outlines.outline_cache import OutlineCache
 
@@ -112,9 +113,22 @@ def test_outlines_of_an_older_extractor_are_not_used(reopen: Open, path: Path) -
     assert reopen().get_many([_key(1)]) == {}
 
 
-def test_drops_what_it_is_told_to(reopen: Open) -> None:
-    """An outline that cannot be decoded is forgotten."""
+def test_a_damaged_outline_is_left_out(reopen: Open, path: Path) -> None:
+    """One bit is enough; the others stay, the log tells once, and it can be put again."""
+    content = bytes(range(100))
     cache = reopen()
-    cache.put_many({_key(1): b"one", _key(2): b"two"})
-    cache.drop([_key(1)])
-    assert cache.get_many([_key(1), _key(2)]) == {_key(2): b"two"}
+    cache.put_many({_key(number): content for number in range(3)})
+    with sqlite3.connect(path) as connection:
+        (row,) = connection.execute("SELECT outline FROM outlines LIMIT 1").fetchone()
+        for number, damaged in enumerate((bytes([row[0] ^ 1]) + row[1:], "text")):
+            connection.execute(
+                "UPDATE outlines SET outline = ? WHERE digest = ?", (damaged, _key(number)[0])
+            )
+    connection.close()
+    with capture_logs() as entries:
+        assert cache.get_many(map(_key, range(3))) == {_key(2): content}
+    assert [(entry["event"], entry["row_count"]) for entry in entries] == [
+        ("cache.rows_damaged", 2)
+    ]
+    cache.put_many({_key(1): content})
+    assert cache.get_many([_key(1)]) == {_key(1): content}

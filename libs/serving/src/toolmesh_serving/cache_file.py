@@ -2,19 +2,24 @@
 
 It is in WAL mode. One that is damaged, or was written by another version, is replaced by an empty
 one, and a disk that is full costs speed alone: nothing that goes wrong in SQLite is raised once the
-file is open.
+file is open. SQLite does not notice when a row's content changes by itself: what is `sealed` tells.
 """
 
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Generator
+import zlib
+from collections.abc import Generator, Hashable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 _log = structlog.get_logger(__name__)
 
+_Key = TypeVar("_Key", bound=Hashable)
+
+_SEAL_BYTES = 4
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 
 
@@ -52,6 +57,23 @@ class CacheFile:
                     self._remove()
                     self._connection = self._open()
 
+    def intact(self, rows: Mapping[_Key, object], *, bare_bytes: int = -1) -> dict[_Key, bytes]:
+        """Return what was `sealed` of rows, by key; those that are damaged are left out and logged.
+
+        A row of `bare_bytes` is from before there were seals, and is taken as it is.
+        """
+        found: dict[_Key, bytes] = {}
+        for key, row in rows.items():
+            if isinstance(row, bytes):
+                content = row[:-_SEAL_BYTES]
+                if zlib.crc32(content).to_bytes(_SEAL_BYTES) == row[-_SEAL_BYTES:]:
+                    found[key] = content
+                elif len(row) == bare_bytes:
+                    found[key] = row
+        if damaged_count := len(rows) - len(found):
+            _log.warning("cache.rows_damaged", path=str(self._path), row_count=damaged_count)
+        return found
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -88,6 +110,11 @@ class CacheFile:
     def _remove(self) -> None:
         for suffix in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def sealed(content: bytes) -> bytes:
+    """Return what to put into a row, so that damage to it is found: the content and its CRC-32."""
+    return content + zlib.crc32(content).to_bytes(_SEAL_BYTES)
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:

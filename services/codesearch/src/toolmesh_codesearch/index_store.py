@@ -12,10 +12,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
+from toolmesh_codesearch.meanings import DIMENSIONS
 from toolmesh_codesearch.parts import PART_VERSION, FilePart, MadePart, decode_part, encode_part
 from toolmesh_codesearch.unit_texts import TEXT_VERSION
 from toolmesh_outlines.outline import EXTRACTOR_VERSION
-from toolmesh_serving.cache_file import CacheFile, used_bytes
+from toolmesh_serving.cache_file import CacheFile, sealed, used_bytes
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key", int, bytes)
@@ -82,13 +83,7 @@ class IndexStore:
     def parts(self, keys: Iterable[PartKey]) -> dict[PartKey, FilePart]:
         """Return the parts that are known."""
         rows = self._rows("parts", "key", "part", keys)
-        found: dict[PartKey, FilePart] = {}
-        for key, data in rows.items():
-            try:
-                found[key] = decode_part(data)
-            except ValueError:
-                continue
-        return found
+        return {key: decode_part(data) for key, data in rows.items()}
 
     def put_parts(self, made: Mapping[PartKey, MadePart]) -> None:
         """Keep parts, and those of their texts that have no embedding yet."""
@@ -96,7 +91,7 @@ class IndexStore:
             # All documents of a snapshot come at once: of too many, the last stay with their texts.
             for chunk in _chunks(made.items(), _PUT_PARTS):
                 now = time.time_ns()
-                rows = [(key, encode_part(each.part), now) for key, each in chunk]
+                rows = [(key, sealed(encode_part(each.part)), now) for key, each in chunk]
                 texts = [(*item, now) for _, each in chunk for item in each.texts.items()]
                 connection.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", rows)
                 connection.executemany(
@@ -128,7 +123,7 @@ class IndexStore:
     def put_vectors(self, vectors: Mapping[int, bytes]) -> None:
         """Keep embeddings; their texts are not needed any more."""
         now = time.time_ns()
-        rows = [(each, vector, now) for each, vector in vectors.items()]
+        rows = [(each, sealed(vector), now) for each, vector in vectors.items()]
         done = [(each,) for each in vectors]
         with self._file.working() as connection:
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
@@ -140,20 +135,28 @@ class IndexStore:
         self._file.close()
 
     def _rows(self, table: str, key: str, value: str, keys: Iterable[_Key]) -> dict[_Key, bytes]:
+        """Return the contents of rows; those that are damaged are dropped."""
+        rows: dict[_Key, object] = {}
         found: dict[_Key, bytes] = {}
         stale: list[tuple[_Key]] = []
         now = time.time_ns()
+        # Compared by SQLite, which can compare whatever a damaged row has.
+        columns = f"{key}, {value}, used_at < {now - _TOUCH_NANOSECONDS}"
         with self._file.working() as connection:
             for chunk in _chunks(keys, _QUERY_ROWS):
                 marks = ",".join("?" * len(chunk))
-                query = f"SELECT {key}, {value}, used_at FROM {table} WHERE {key} IN ({marks})"  # noqa: S608 - no input
-                for each, data, used_at in connection.execute(query, chunk):
-                    found[each] = data
-                    if used_at < now - _TOUCH_NANOSECONDS:
+                query = f"SELECT {columns} FROM {table} WHERE {key} IN ({marks})"  # noqa: S608 - no input
+                for each, data, is_stale in connection.execute(query, chunk):
+                    rows[each] = data
+                    if is_stale:
                         stale.append((each,))
             if stale:
                 touch = f"UPDATE {table} SET used_at = {now} WHERE {key} = ?"  # noqa: S608 - no input
                 connection.executemany(touch, stale)
+            found = self._file.intact(rows, bare_bytes=DIMENSIONS if table == "vectors" else -1)
+            if len(found) < len(rows):
+                drop = f"DELETE FROM {table} WHERE {key} = ?"  # noqa: S608 - no input
+                connection.executemany(drop, [(each,) for each in rows.keys() - found.keys()])
         return found
 
     def _evict(self, connection: sqlite3.Connection, now: int) -> None:

