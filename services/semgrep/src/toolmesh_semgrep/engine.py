@@ -39,6 +39,8 @@ _PARTS = 8
 # On how many files of a scan a rule may time out before it is given up: some files take long to
 # parse, which counts as the time of the rule that came first.
 _MOST_TIMEOUTS = 10
+# How many rules may time out on a lone file before its process ends.
+_LATE_RULES = 6
 _FAULTS = {Failure.CRASH: CRASHED, Failure.TIME: TOO_LONG, Failure.OUTPUT: TOO_MUCH_OUTPUT}
 
 
@@ -79,8 +81,7 @@ class Engine:
     ) -> None:
         self._processes = processes
         self._batch_seconds = batch_seconds
-        # What a lone file may take: a rule after the other may time out on it.
-        self._file_seconds = limits.rule_seconds * (limits.rule_timeouts + 1)
+        self._file_seconds = limits.rule_seconds * _LATE_RULES
 
     async def run(
         self, rules: Sequence[Rule], targets: Sequence[Target], patience: Patience

@@ -59,14 +59,12 @@ class EngineLimits:
     Attributes:
         memory_bytes: how much memory it may allocate.
         rule_seconds: how long one rule may take on one file.
-        rule_timeouts: how many rules may take longer on a file before its other rules are given up.
         matches: how many places all rules together may find in one file; the time that it takes
             grows with the square of it.
     """
 
     memory_bytes: int
     rule_seconds: float
-    rule_timeouts: int = 3
     matches: int = 2_000
 
 
@@ -151,7 +149,8 @@ class EngineProcesses:
             "-json_nodots", "-fast", "-j", "1",
             "-rules", _RULES, "-targets", "targets.json",
             "-timeout", str(limits.rule_seconds),
-            "-timeout_threshold", str(limits.rule_timeouts),
+            # Never: it would drop what all rules found in the file, and name some of them alone.
+            "-timeout_threshold", "0",
             "-max_memory", str(megabytes),
             "-max_match_per_file", str(limits.matches),
         ]  # fmt: skip

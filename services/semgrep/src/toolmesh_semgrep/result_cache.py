@@ -22,7 +22,7 @@ from toolmesh_semgrep.results import FileResult
 from toolmesh_serving.cache_file import CacheFile, used_bytes
 
 # Counted up when what is kept changes its meaning.
-_LAYOUT = 2
+_LAYOUT = 3
 _QUERY_ROWS = 500
 # What eviction leaves, as a part of the limit: so that not every write evicts.
 _AFTER_EVICTION = 0.8
