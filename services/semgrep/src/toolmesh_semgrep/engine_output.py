@@ -14,6 +14,7 @@ from toolmesh_semgrep.rules import Problem
 TIMED_OUT = "timed out"
 TOO_MANY_MATCHES = "too many matches"
 OUT_OF_MEMORY = "out of memory"
+TOO_DEEP = "nested too deep"
 CRASHED = "the engine ran out of memory, or crashed, on it"
 TOO_LONG = "the engine took too long on it"
 TOO_MUCH_OUTPUT = "what the rules find in it is too long"
@@ -108,7 +109,7 @@ _REASONS = {
     "Fixpoint timeout": TIMED_OUT,
     "TimeoutDuringInterfile": TIMED_OUT,
     "Out of memory": OUT_OF_MEMORY,
-    "Stack overflow": "nested too deep",
+    "Stack overflow": TOO_DEEP,
     "Too many matches": TOO_MANY_MATCHES,
     "Syntax error": "syntax error",
     "Lexical error": "syntax error",

@@ -41,6 +41,7 @@ class Failure(Enum):
     TIME = "time"
     OUTPUT = "output"
     CRASH = "crash"
+    LATE = "late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +96,37 @@ class EngineProcesses:
         targets: Sequence[Target],
         *,
         seconds: float,
-        most_seconds: float = math.inf,
+        until: float | None = None,
     ) -> bytes | Failure:
         """Return what the engine writes about the targets, or why it wrote nothing.
 
         The rules are a document of rules as JSON.
 
-        It may use the processor for `seconds`, and take `most_seconds`.
+        It may use the processor for `seconds`. At the time `until` of the event loop's clock, it
+        ends as late, be it that it has not even begun, for others were before it.
 
         Raises:
             EngineFailed: it cannot be started.
         """
-        async with self._slots:
-            try:
-                async with _laid_out(self._folder, rules, targets) as folder:
-                    return await self._output(folder, seconds=seconds, most_seconds=most_seconds)
-            except OSError as error:
-                raise EngineFailed(
-                    "the engine cannot be started, or there is no room for what it reads",
-                    retry_after_seconds=1,
-                ) from error
+        try:
+            async with asyncio.timeout_at(until), self._slots:
+                return await self._run(rules, targets, seconds)
+        except TimeoutError:
+            return Failure.LATE
 
-    async def _output(
-        self, folder: Path, *, seconds: float, most_seconds: float
+    async def _run(
+        self, rules: bytes, targets: Sequence[Target], seconds: float
     ) -> bytes | Failure:
+        try:
+            async with _laid_out(self._folder, rules, targets) as folder:
+                return await self._output(folder, seconds)
+        except OSError as error:
+            raise EngineFailed(
+                "the engine cannot be started, or there is no room for what it reads",
+                retry_after_seconds=1,
+            ) from error
+
+    async def _output(self, folder: Path, seconds: float) -> bytes | Failure:
         process = await asyncio.create_subprocess_exec(
             self._binary, *self._flags(),
             cwd=folder,
@@ -130,7 +138,7 @@ class EngineProcesses:
         )  # fmt: skip
         try:
             self._limit(process.pid, seconds)
-            async with asyncio.timeout(min(most_seconds, seconds * _WAITING)):
+            async with asyncio.timeout(seconds * _WAITING):
                 return await _read(process)
         except TimeoutError:
             return Failure.TIME

@@ -134,11 +134,10 @@ class Scanner:
             work = _work_of(unit, kept.get(unit.key, ()))
             if work.missing and unit.size_bytes > self._max_file_bytes:
                 work.results, work.missing = [_TOO_LARGE], frozenset()
-            elif work.missing and (faults := self._faults.of(unit.key, work.missing)):
+            elif work.missing:
+                failed, faults = self._faults.of(unit.key, work.missing)
                 work.results.append(FileResult(faults=faults))
-                work.missing -= {fault.rule for fault in faults}
-                if not faults[0].rule:
-                    work.missing = frozenset()
+                work.missing -= failed
             works.append(work)
         return works
 
@@ -218,9 +217,9 @@ class Scanner:
             doubtful = [fault for fault in result.faults if may_pass(fault.reason)]
             passing = tuple(fault for fault in doubtful if fault.passing)
             for fault in kept_faults(passing, digests):
-                self._faults.add(work.unit.key, fault)
-            if all(fault.rule for fault in doubtful):
-                sure = work.missing - {digests[fault.rule] for fault in doubtful}
+                self._faults.add(work.unit.key, fault, work.missing)
+            named = {digests.get(fault.rule, b"") for fault in doubtful}
+            if b"" not in named and (sure := work.missing - named):
                 lasting[sure][work.unit.key] = _of_rules(kept, sure)
         for sure, results in lasting.items():
             self._cache.put_many(sure, results)

@@ -58,3 +58,36 @@ async def test_slow_rules_take_nothing_from_the_others(
     alone = await _scan(stub, tree, rules=_rules(_EVAL))
     assert [finding.rule for finding in alone.findings] == ["no-eval"]
     assert alone.summary.scanned_file_count == 0
+
+
+async def test_rules_that_end_the_process_are_cut_off_from_the_others(
+    start_semgrep: Start, push_tree: Any
+) -> None:
+    """Too many slow rules for the time of a file cost themselves alone."""
+    stub = await start_semgrep(semgrep_rule_seconds=0.5, semgrep_batch_seconds=1)
+    tree = await push_tree({"a.py": f"eval(1)\n{_SLOW_CODE}"})
+    slow = [_rule(f"slow{number}", _SLOW) for number in range(12)]
+    response = await _scan(stub, tree, rules=_rules(*slow, _EVAL))
+    assert [finding.rule for finding in response.findings] == ["no-eval"]
+    assert {rule for _, rule in _reasons(response.summary)} == {rule["id"] for rule in slow}
+
+
+async def test_a_file_that_fails_with_some_rules_is_open_to_others(
+    start_semgrep: Start, push_tree: Any
+) -> None:
+    """It is named once for all rules that ran, is not tried again, and keeps nobody else out."""
+    stub = await start_semgrep(semgrep_memory_bytes=2**28)
+    tree = await push_tree({"a.py": "x = [\n" + "[1, 2, 3, 4],\n" * 65_000 + "]\neval(x)\n"})
+    failing = _rules(_EVAL, _rule("list", "eval([...])"))
+    response = await _scan(stub, tree, rules=failing)
+    ((path, rule),) = _reasons(response.summary)
+    assert (path, rule) == ("a.py", "")
+    again = await _scan(stub, tree, rules=failing)
+    assert again.summary.scanned_file_count == 0
+    assert again.summary.problems == response.summary.problems
+    # The engine need not parse a file for a rule whose words are not in it.
+    other = await _scan(stub, tree, rules=_rules(_rule("other", "open($X)")))
+    assert not other.summary.problems
+    assert other.summary.scanned_file_count == 1
+    both = await _scan(stub, tree, rules=_rules(_EVAL, _rule("another", "exec($X)")))
+    assert list(_reasons(both.summary)) == [("a.py", "no-eval")]
