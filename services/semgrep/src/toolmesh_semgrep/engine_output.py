@@ -20,6 +20,7 @@ TOO_LONG = "the engine took too long on it"
 TOO_MUCH_OUTPUT = "what the rules find in it is too long"
 RULE_FAILED = "the engine cannot use the rule"
 GIVEN_UP = "given up, for it timed out on other files"
+FIX_TOO_LONG = "found, but a fix is left out, for it is too long"
 SCAN_TIME_UP = "not scanned, for the time of a scan was up; scan again to go on"
 
 # These depend on how busy the machine is and on settings, so they are believed for a while alone.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from toolmesh_semgrep.engine_output import SCAN_TIME_UP, may_pass
 from toolmesh_semgrep.reporting import Report
 
-# Of all reports together: a finding or a problem takes about 1 KB, a rule as much as its text.
+# Of all reports together: a problem takes about 1 KB, a rule as much as its text.
 _MOST_KILOBYTES = 20_000
 _MOST_REPORTS = 1_000
 # How long a report is believed in which something went wrong that may pass.
@@ -49,4 +49,5 @@ class RecentReports:
 def _kilobytes(report: Report) -> int:
     rules = {finding.rule.digest: finding.rule for finding in report.findings}
     texts = sum(len(str(rule.raw)) for rule in rules.values())
-    return len(report.findings) + len(report.problems) + texts // 1000
+    matches = sum(finding.match.kilobytes for finding in report.findings)
+    return matches + len(report.problems) + texts // 1000

@@ -37,7 +37,6 @@ CREATE TABLE IF NOT EXISTS results (
   file BLOB NOT NULL,
   rule_set INTEGER NOT NULL,
   result BLOB NOT NULL,
-  matches INTEGER NOT NULL,
   kept_at INTEGER NOT NULL,
   PRIMARY KEY (file, rule_set)
 ) WITHOUT ROWID;
@@ -64,21 +63,28 @@ class ResultCache:
         self._file = CacheFile(path, schema=_SCHEMA, version=zlib.crc32(told) >> 1 or 1)
 
     def get_many(
-        self, files: Iterable[bytes], rules: Collection[bytes], *, most_matches: int
+        self, files: Iterable[bytes], rules: Collection[bytes], *, most_kilobytes: int
     ) -> dict[bytes, list[tuple[Rules, FileResult]]]:
         """Return what is kept of each file by some of the rules: results, each with its rules.
 
-        It ends early when the results have more than `most_matches`.
+        What other rules found is left out, and each rule comes once a file. It ends early when the
+        results take more than `most_kilobytes`.
         """
         found: dict[bytes, list[tuple[Rules, FileResult]]] = {}
+        known: defaultdict[bytes, Rules] = defaultdict(frozenset)
         total = 0
         with self._file.working() as connection:
             sets = _sets_with(connection, rules)
-            for file, number, data, matches in _rows(connection, files, sets):
+            for file, number, data in _rows(connection, files, sets):
+                new = sets[number] - known[file]
+                if not new:
+                    continue
                 with contextlib.suppress(ValueError):
-                    found.setdefault(file, []).append((sets[number], self._decode(data)))
-                    total += matches
-                if total > most_matches:
+                    result = self._decode(data).of_rules(new)
+                    found.setdefault(file, []).append((new, result))
+                    known[file] |= new
+                    total += result.kilobytes
+                if total > most_kilobytes:
                     break
         return found
 
@@ -89,11 +95,8 @@ class ResultCache:
         with self._file.working() as connection:
             number = _number_of(connection, digest, rules)
             connection.executemany(
-                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
-                [
-                    (file, number, self._encode(result), len(result.matches), now)
-                    for file, result in results.items()
-                ],
+                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)",
+                [(file, number, self._encode(result), now) for file, result in results.items()],
             )
             self._evict(connection)
 
@@ -139,11 +142,11 @@ def _sets_with(connection: sqlite3.Connection, rules: Collection[bytes]) -> dict
 
 def _rows(
     connection: sqlite3.Connection, files: Iterable[bytes], sets: Collection[int]
-) -> Iterator[tuple[bytes, int, bytes, int]]:
+) -> Iterator[tuple[bytes, int, bytes]]:
     numbers = ",".join(map(str, sets))
     for chunk in _chunks(files):
         query = (
-            "SELECT file, rule_set, result, matches FROM results"  # noqa: S608 - marks and numbers
+            "SELECT file, rule_set, result FROM results"  # noqa: S608 - marks and numbers
             f" WHERE file IN ({_marks(chunk)}) AND rule_set IN ({numbers})"
         )
         yield from connection.execute(query, chunk)

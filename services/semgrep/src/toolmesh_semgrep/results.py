@@ -1,16 +1,19 @@
 """What is kept of a scanned file: its matches with all that reporting needs, without the file."""
 
 import hashlib
+import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import msgspec
 
-from toolmesh_semgrep.engine_output import FileFault, Match, TargetResult
+from toolmesh_semgrep.engine_output import FIX_TOO_LONG, FileFault, Match, TargetResult
 
 _MOST_LINES_CHARACTERS = 2_000
 _MOST_MESSAGE_CHARACTERS = 10_000
+_MOST_FIX_CHARACTERS = 10_000
 # Lines of a longer match tell one from another as they are: to normalise them costs too much.
 _MOST_NORMALISED_BYTES = 20_000
 _SUPPRESSION = "nosem"
@@ -21,7 +24,8 @@ class KeptMatch(msgspec.Struct, frozen=True, array_like=True):
     """A match. Lines and columns count from 1, columns in characters, offsets in bytes.
 
     `rule` is the rule's digest. `code` is a digest of the matched lines that stays the same when
-    they move, are indented otherwise, or get a comment that suppresses.
+    they move, are indented otherwise, or get a comment that suppresses. `kilobytes` is the memory
+    that it takes, at least 1.
     """
 
     rule: bytes
@@ -36,6 +40,7 @@ class KeptMatch(msgspec.Struct, frozen=True, array_like=True):
     suppressed: bool
     lines: str
     code: bytes
+    kilobytes: int
 
 
 class KeptFault(msgspec.Struct, frozen=True, array_like=True):
@@ -50,6 +55,18 @@ class FileResult(msgspec.Struct, frozen=True, array_like=True):
 
     matches: tuple[KeptMatch, ...] = ()
     faults: tuple[KeptFault, ...] = ()
+
+    @property
+    def kilobytes(self) -> int:
+        """The memory that its matches take."""
+        return sum(match.kilobytes for match in self.matches)
+
+    def of_rules(self, rules: Collection[bytes]) -> "FileResult":
+        """Return what these rules found, with the faults of the file as a whole."""
+        return FileResult(
+            tuple(match for match in self.matches if match.rule in rules),
+            tuple(fault for fault in self.faults if not fault.rule or fault.rule in rules),
+        )
 
 
 class Content:
@@ -81,14 +98,21 @@ class Content:
 
 
 def kept_result(result: TargetResult, content: bytes, digests: Mapping[str, bytes]) -> FileResult:
-    """Return what to keep of a result; `digests` has the rules' digests by their ids."""
+    """Return what to keep of a result; `digests` has the rules' digests by their ids.
+
+    A fix that is too long is left out, and a fault of its rule says so.
+    """
     text = Content(content)
     matches: dict[tuple[object, ...], KeptMatch] = {}
+    unfixed: dict[FileFault, None] = {}
     for match in result.matches:
+        if match.fix is not None and len(match.fix) > _MOST_FIX_CHARACTERS:
+            match = replace(match, fix=None)  # noqa: PLW2901
+            unfixed[FileFault(match.rule, FIX_TOO_LONG)] = None
         kept = _kept_match(match, text, digests[match.rule])
         # The engine may report one place twice, with other metavariables.
         matches.setdefault((kept.rule, kept.start_offset, kept.end_offset, kept.message), kept)
-    return FileResult(tuple(matches.values()), kept_faults(result.faults, digests))
+    return FileResult(tuple(matches.values()), kept_faults((*result.faults, *unfixed), digests))
 
 
 def kept_faults(
@@ -101,6 +125,8 @@ def kept_faults(
 def _kept_match(match: Match, text: Content, rule: bytes) -> KeptMatch:
     start, end = match.start, match.end
     lines, code = text.lines(start.line, end.line)
+    message = match.message[:_MOST_MESSAGE_CHARACTERS]
+    texts = (message, lines, match.fix or "")
     return KeptMatch(
         rule=rule,
         start_line=start.line,
@@ -109,12 +135,20 @@ def _kept_match(match: Match, text: Content, rule: bytes) -> KeptMatch:
         end_column=text.column(end.line, end.col),
         start_offset=start.offset,
         end_offset=end.offset,
-        message=match.message[:_MOST_MESSAGE_CHARACTERS],
+        message=message,
         fix=match.fix,
         suppressed=match.suppressed,
         lines=lines,
         code=code,
+        kilobytes=1 + sum(map(_memory_bytes, texts)) // 1000,
     )
+
+
+def _memory_bytes(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    # All characters take as much as the widest, and UTF-8, once asked for, stays beside them.
+    return sys.getsizeof(text + "\0") + len(text.encode("utf-8", "replace"))
 
 
 def _code_digest(lines: bytes) -> bytes:

@@ -20,6 +20,9 @@ _SEVERITIES = {
 # What the engine takes for an id.
 _ID = re.compile(r"[A-Za-z0-9._-]{1,200}")
 _MOST_MESSAGE_CHARACTERS = 10_000
+# Of what every finding repeats of a rule, as JSON.
+_MOST_METADATA_CHARACTERS = 10_000
+_REPEATED_METADATA = ("cwe", "owasp", "references")
 # They need what is not in the file: the network, or what a lock file says.
 _FOREIGN_KEYS = ("validators", "r2c-internal-project-depends-on", "dependencies")
 PATTERN_ID = "pattern"
@@ -125,8 +128,7 @@ def _read_rule(
         names.add("typescript")
     message = entry["message"]
     raw = entry.changed(languages=sorted(names))
-    metadata = entry.get("metadata")
-    metadata = metadata if isinstance(metadata, dict) else {}
+    cwe, owasp, references = _metadata(entry)
     return Rule(
         id=entry["id"],
         raw=raw,
@@ -135,9 +137,9 @@ def _read_rule(
         severity=Severity[_SEVERITIES[str(entry["severity"]).upper()]],
         message=message.strip(),
         pack=pack,
-        cwe=_texts(metadata.get("cwe")),
-        owasp=_texts(metadata.get("owasp")),
-        references=_texts(metadata.get("references")),
+        cwe=cwe,
+        owasp=owasp,
+        references=references,
     )
 
 
@@ -157,12 +159,23 @@ def _fault_of(entry: dict[str, Any], languages: EngineLanguages) -> str:
         "a rule needs a `message`": not isinstance(message, str),
         f"a `message` has at most {_MOST_MESSAGE_CHARACTERS} characters": len(str(message))
         > _MOST_MESSAGE_CHARACTERS,
+        "`cwe`, `owasp` and `references` of a rule have at most"
+        f" {_MOST_METADATA_CHARACTERS} characters": len(
+            json.dumps(_metadata(entry), ensure_ascii=False)
+        )
+        > _MOST_METADATA_CHARACTERS,
         "`severity` is one of INFO, WARNING, ERROR": str(entry.get("severity")).upper()
         not in _SEVERITIES,
         "a rule needs a list of `languages`": not named,
         f"no language {unknown[0][:50]!r}" if unknown else "": bool(unknown),
     }
     return next((fault for fault, is_so in faults.items() if is_so), "")
+
+
+def _metadata(entry: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    metadata = entry.get("metadata")
+    known = metadata if isinstance(metadata, dict) else {}
+    return tuple(_texts(known.get(key)) for key in _REPEATED_METADATA)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

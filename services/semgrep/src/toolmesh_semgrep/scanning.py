@@ -51,14 +51,15 @@ class _Work:
     missing: Rules
 
     @property
-    def match_count(self) -> int:
-        return sum(len(result.matches) for result in self.results) * len(self.unit.paths)
+    def kilobytes(self) -> int:
+        return sum(result.kilobytes for result in self.results) * len(self.unit.paths)
 
 
 class Scanner:
     """Scans snapshots.
 
-    Files over `max_file_bytes` are named and not read; a scan with over `max_matches` is refused.
+    Files over `max_file_bytes` are named and not read; a scan with over `max_matches` is refused,
+    where a match of several kilobytes counts as several.
     """
 
     def __init__(
@@ -94,14 +95,14 @@ class Scanner:
         total = len({path for work in works for path in work.unit.paths})
         waiting = {path for work in open_works for path in work.unit.paths}
         engine_files = len(waiting)
-        matches = sum(work.match_count for work in works)
-        self._check(matches)
+        kilobytes = sum(work.kilobytes for work in works if not work.missing)
+        self._check(kilobytes)
         yield Progress(total - len(waiting), total)
         by_digest = {rule.digest: rule for rule in rules}
         async with aclosing(self._run(snapshot, open_works, by_digest, patience)) as runs:
             async for finished in runs:
-                matches += sum(work.match_count for work in finished)
-                self._check(matches)
+                kilobytes += sum(work.kilobytes for work in finished)
+                self._check(kilobytes)
                 for work in finished:
                     waiting.difference_update(work.unit.paths)
                 yield Progress(total - len(waiting), total)
@@ -111,12 +112,12 @@ class Scanner:
                 results[path] += work.results
         yield Scanned(snapshot.digest, dict(results), engine_files)
 
-    def _check(self, matches: int) -> None:
-        if matches > self._max_matches:
+    def _check(self, kilobytes: int) -> None:
+        if kilobytes > self._max_matches:
             raise ScanInvalid.at(
                 "rules",
-                f"they match in more than {self._max_matches:,} places: write them narrower, use"
-                " fewer, or choose files with `include`",
+                f"they match in more than {self._max_matches:,} places (one with long texts counts"
+                " as several): write them narrower, use fewer, or choose files with `include`",
             )
 
     def _works(
@@ -127,7 +128,7 @@ class Scanner:
         kept = self._cache.get_many(
             (unit.key for unit in units),
             [rule.digest for rule in rules],
-            most_matches=self._max_matches,
+            most_kilobytes=self._max_matches,
         )
         works: list[_Work] = []
         for unit in units:
@@ -220,7 +221,7 @@ class Scanner:
                 self._faults.add(work.unit.key, fault, work.missing)
             named = {digests.get(fault.rule, b"") for fault in doubtful}
             if b"" not in named and (sure := work.missing - named):
-                lasting[sure][work.unit.key] = _of_rules(kept, sure)
+                lasting[sure][work.unit.key] = kept.of_rules(sure)
         for sure, results in lasting.items():
             self._cache.put_many(sure, results)
 
@@ -231,13 +232,6 @@ def _work_of(unit: Unit, kept: Iterable[tuple[Rules, FileResult]]) -> _Work:
     results: list[FileResult] = []
     for rules, result in sorted(kept, key=lambda item: -len(item[0] & unit.rules)):
         if wanted := rules & missing:
-            results.append(_of_rules(result, wanted))
+            results.append(result.of_rules(wanted))
             missing -= wanted
     return _Work(unit, results, missing)
-
-
-def _of_rules(result: FileResult, rules: Rules) -> FileResult:
-    return FileResult(
-        tuple(match for match in result.matches if match.rule in rules),
-        tuple(fault for fault in result.faults if not fault.rule or fault.rule in rules),
-    )

@@ -42,7 +42,7 @@ class Settings(ServingSettings):
     semgrep_max_matches: int = Field(
         100_000,
         ge=1,
-        description="How many places a scan may find; each takes 1 KB of memory.",
+        description="How many places a scan may find; one counts once a KB of its texts.",
     )
     semgrep_rule_seconds: float = Field(
         5.0, gt=0, description="How long one rule may take on one file."

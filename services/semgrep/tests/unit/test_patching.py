@@ -16,7 +16,7 @@ _RULE = Rule(id="r", raw={}, digest=b"", languages=frozenset(), severity=Severit
 
 def _finding(content: bytes, start: int, end: int, fix: str) -> Finding:
     first, last = content.count(b"\n", 0, start) + 1, content.count(b"\n", 0, end) + 1
-    match = KeptMatch(b"", first, 1, last, 1, start, end, "", fix, False, "", b"")
+    match = KeptMatch(b"", first, 1, last, 1, start, end, "", fix, False, "", b"", 1)
     return Finding(_RULE, "a.txt", match, "")
 
 

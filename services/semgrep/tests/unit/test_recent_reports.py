@@ -7,7 +7,7 @@ from toolmesh_semgrep.results import KeptMatch
 from toolmesh_semgrep.rules import Rule, Severity
 
 
-def _finding(pattern: str) -> Finding:
+def _finding(pattern: str, *, kilobytes: int = 1) -> Finding:
     rule = Rule(
         id="r",
         raw={"pattern": pattern},
@@ -16,7 +16,7 @@ def _finding(pattern: str) -> Finding:
         severity=Severity.INFO,
         message="",
     )
-    match = KeptMatch(b"", 1, 1, 1, 1, 0, 1, "", None, False, "", b"")
+    match = KeptMatch(b"", 1, 1, 1, 1, 0, 1, "", None, False, "", b"", kilobytes)
     return Finding(rule, "a.py", match, "")
 
 
@@ -73,4 +73,12 @@ def test_long_rules_take_their_room() -> None:
     long = _finding("x" * 9_000_000)
     for key in (b"a", b"b", b"c"):
         reports.keep(key, _report(findings=(long, long)))
+    assert [reports.get(key) is not None for key in (b"a", b"b", b"c")] == [False, True, True]
+
+
+def test_long_texts_take_their_room() -> None:
+    """A finding counts with its message, lines and fix."""
+    reports = RecentReports()
+    for key in (b"a", b"b", b"c"):
+        reports.keep(key, _report(findings=(_finding("x", kilobytes=22),) * 400))
     assert [reports.get(key) is not None for key in (b"a", b"b", b"c")] == [False, True, True]

@@ -1,9 +1,21 @@
 """What is kept of matches."""
 
+import sys
 import time
+from dataclasses import replace
 
-from toolmesh_semgrep.engine_output import Match, Place, TargetResult, read_results
-from toolmesh_semgrep.results import KeptMatch, kept_result
+import msgspec
+import pytest
+
+from toolmesh_semgrep.engine_output import (
+    FIX_TOO_LONG,
+    Match,
+    Place,
+    TargetResult,
+    may_pass,
+    read_results,
+)
+from toolmesh_semgrep.results import KeptFault, KeptMatch, kept_result
 
 
 def _kept(content: bytes, found: bytes) -> KeptMatch:
@@ -54,6 +66,31 @@ def test_long_lines_cost_no_more_than_reading_them() -> None:
         assert time.process_time() - begun < 2
         assert len(kept.matches) == 1000
         assert len(kept.matches[0].lines) == 2000
+
+
+def test_a_fix_that_is_too_long_is_left_out_and_named() -> None:
+    """The match is kept, and a fault of its rule says what is missing."""
+    content = b"f(1)\nf(2)\n"
+    found = [_match(content, b"f(1)"), _match(content, b"f(2)")]
+    fixes = ("x" * 10_001, "x" * 10_000)
+    matches = tuple(replace(each, fix=fix) for each, fix in zip(found, fixes, strict=True))
+    kept = kept_result(TargetResult(matches), content, {"r": b"digest"})
+    assert [match.fix for match in kept.matches] == [None, fixes[1]]
+    assert kept.faults == (KeptFault(b"digest", FIX_TOO_LONG),)
+    assert not may_pass(FIX_TOO_LONG)
+
+
+@pytest.mark.parametrize("sign", ["x", "é", "語", "😀"])
+def test_a_match_counts_as_much_as_it_takes(sign: str) -> None:
+    """Whatever its texts are written in; it takes more once they were kept on disk."""
+    content = f"{sign * 3000}\n".encode()
+    match = replace(_match(content, content[:-1]), message=sign * 4000, fix=sign * 5000)
+    kept = kept_result(TargetResult((match,)), content, {"r": b"digest"})
+    msgspec.msgpack.encode(kept)
+    (match,) = kept.matches
+    taken = sum(map(sys.getsizeof, (match.message, match.lines, match.fix)))
+    assert kept.kilobytes == match.kilobytes
+    assert kept.kilobytes - 1 <= taken / 1000 <= kept.kilobytes + 1
 
 
 def test_output_that_is_not_utf8_is_read() -> None:
