@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from toolmesh_semgrep.reporting import Finding
 
 _CONTEXT_LINES = 3
+# So that the patch of any one fix fits into an answer: lines may be as long as the file.
+_MOST_LINES_BYTES = 20_000
+# What a name in a patch's head cannot hold as it is: as in C, which git and patch read.
+_ESCAPED = {code: f"\\{code:03o}" for code in (*range(32), 127)} | {
+    ord(sign): f"\\{sign}" for sign in '"\\'
+}
 
 
 @dataclass(slots=True)
@@ -21,8 +27,9 @@ class _Change:
 def make_patch(findings: Iterable[Finding], contents: Mapping[str, bytes]) -> str:
     """Return a unified diff that applies the fixes; of fixes that overlap, the first.
 
-    `contents` has the files by path; a file that is not there, or is not UTF-8, is left as it is.
-    It takes time in proportion to the files: which lines change is known, nothing is compared.
+    `contents` has the files by path; a file that is not there, or is not UTF-8, is left as it is,
+    and so are lines that have over 20,000 bytes with those around them. It takes time in proportion
+    to the files: which lines change is known, nothing is compared.
     """
     by_path: defaultdict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
@@ -35,9 +42,18 @@ def _file_patch(path: str, content: bytes, findings: Iterable[Finding]) -> str:
     lines = _lines(content)
     hunks = b"".join(_hunks(lines, _changes(content, lines, findings)))
     try:
-        return f"--- a/{path}\n+++ b/{path}\n{hunks.decode()}" if hunks else ""
+        return f"--- {_name('a', path)}\n+++ {_name('b', path)}\n{hunks.decode()}" if hunks else ""
     except UnicodeDecodeError:
         return ""
+
+
+def _name(side: str, path: str) -> str:
+    """Return a name for a patch's head, quoted where a line cannot hold it as it is."""
+    escaped = path.translate(_ESCAPED)
+    quoted = escaped != path or path.endswith(" ")
+    name = f'"{side}/{escaped}"' if quoted else f"{side}/{path}"
+    # Without the tab, a name with blanks would end at the first.
+    return f"{name}\t" if " " in path else name
 
 
 def _changes(content: bytes, lines: Sequence[bytes], findings: Iterable[Finding]) -> list[_Change]:
@@ -53,6 +69,9 @@ def _changes(content: bytes, lines: Sequence[bytes], findings: Iterable[Finding]
             continue
         # A match at the end of a file may be said to be on the line after the last.
         first, last = min(match.start_line - 1, len(lines)), min(match.end_line, len(lines))
+        around = max(0, first - _CONTEXT_LINES), min(last + _CONTEXT_LINES, len(lines))
+        if starts[around[1]] - starts[around[0]] > _MOST_LINES_BYTES:
+            continue
         if changes and first <= changes[-1].last:
             change = changes[-1]
             # Take back the rest of the line, which was added after the fix before.
