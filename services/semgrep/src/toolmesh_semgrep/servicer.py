@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -31,8 +31,8 @@ _Item = TypeVar("_Item")
 _DEFAULT_TOKENS = 4096
 _DEFAULT_RULES = 50
 _DEFAULT_LANGUAGES = 100
-# No finding has fewer tokens.
-_LEAST_FINDING_TOKENS = 50
+# How much of the files that a patch mends one answer holds in memory.
+_MOST_MENDED_BYTES = 2**24
 _MOST_PROBLEMS = 100
 # Under the largest message that a caller takes.
 _MOST_SARIF_BYTES = 15 * 2**20
@@ -82,8 +82,8 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         if request.page_token:
             begin = read_page_token(request.page_token, _Begin, of=list_name(request))
         snapshot = await self._snapshots.open(request.workspace, begin.snapshot.hex())
-        reported = await self._reported(request, snapshot)
-        return await self._page(request, snapshot, reported, begin.offset)
+        async with self._reported(request, snapshot) as reported:
+            return await self._page(request, snapshot, reported, begin.offset)
 
     async def WatchScan(
         self, request: semgrep_service_pb2.WatchScanRequest, context: Any
@@ -109,8 +109,8 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
     ) -> semgrep_service_pb2.ExportSarifResponse:
         """See the proto."""
         snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
-        reported = await self._reported(request.scan, snapshot)
-        sarif = await asyncio.to_thread(sarif_document, reported.report, reported.rules)
+        async with self._reported(request.scan, snapshot) as reported:
+            sarif = await asyncio.to_thread(sarif_document, reported.report, reported.rules)
         if len(sarif.encode()) > _MOST_SARIF_BYTES:
             raise ScanInvalid.at(
                 "scan",
@@ -179,13 +179,16 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
             async for step in steps:
                 yield step
 
+    @asynccontextmanager
     async def _reported(
         self, request: semgrep_service_pb2.ScanRequest, snapshot: Snapshot
-    ) -> Reported:
+    ) -> AsyncGenerator[Reported]:
+        """Give the report, and keep the scan's place while an answer is made of it."""
         async with aclosing(self._steps(request, snapshot)) as steps:
             async for step in steps:
                 if isinstance(step, Reported):
-                    return step
+                    yield step
+                    return
         raise AssertionError("a scan ends with its report")
 
     async def _page(
@@ -202,22 +205,33 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         problems = map(_scan_problem, report.problems[:_MOST_PROBLEMS])
         self._add(response.summary.problems, problems, int(most * _PROBLEMS_SHARE))
         rest = report.findings[offset:]
+        sizes = await asyncio.to_thread(self._sizes, rest, most)
+        page: Sequence[Finding] = rest[: len(sizes)]
         name, snapshot_digest = list_name(request), bytes.fromhex(report.snapshot)
         contents: dict[str, bytes] = {}
         if request.with_patch:
-            contents = await _mended_files(snapshot, rest[: most // _LEAST_FINDING_TOKENS])
+            page, contents = await _with_contents(snapshot, page)
 
         def show(count: int) -> None:
             del response.findings[:]
-            response.findings.extend(map(_finding, rest[:count]))
-            response.patch = make_patch(rest[:count], contents)
+            response.findings.extend(map(_finding, page[:count]))
+            response.patch = make_patch(page[:count], contents)
             response.truncated = count < len(rest)
             following = write_page_token(_Begin(offset + count, snapshot_digest), of=name)
             response.next_page_token = following if response.truncated else ""
 
-        sizes = (self._count_tokens(gateway_json(_finding(finding))) + 1 for finding in rest)
-        await asyncio.to_thread(self._fit, response, sizes, show=show, most=most)
+        await asyncio.to_thread(self._fit, response, sizes[: len(page)], show=show, most=most)
         return response
+
+    def _sizes(self, findings: Iterable[Finding], most: int) -> list[int]:
+        """Return the tokens of the first findings: those that may fit, and one more."""
+        sizes: list[int] = []
+        for finding in findings:
+            sizes.append(self._count_tokens(gateway_json(_finding(finding))) + 1)
+            most -= sizes[-1]
+            if most < 0:
+                break
+        return sizes
 
     def _fit(
         self, response: Any, sizes: Iterable[int], *, show: Callable[[int], None], most: int
@@ -238,15 +252,27 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
             messages.append(message)
 
 
-async def _mended_files(snapshot: Snapshot, findings: Sequence[Finding]) -> dict[str, bytes]:
-    """Return the contents of the files that have a finding with a fix, by path."""
-    paths = {finding.path for finding in findings if finding.match.fix is not None}
-    digests = {path: entry.digest for path in paths if (entry := snapshot.manifest.find(path))}
+async def _with_contents(
+    snapshot: Snapshot, findings: Sequence[Finding]
+) -> tuple[Sequence[Finding], dict[str, bytes]]:
+    """Return as many findings as one answer can mend, with the contents of their files by path."""
+    digests: dict[str, bytes] = {}
+    left = _MOST_MENDED_BYTES
+    for number, finding in enumerate(findings):
+        fixable = finding.match.fix is not None and finding.path not in digests
+        entry = snapshot.manifest.find(finding.path) if fixable else None
+        if entry is None:
+            continue
+        if digests and entry.size_bytes > left:
+            findings = findings[:number]
+            break
+        left -= entry.size_bytes
+        digests[finding.path] = entry.digest
     contents = {
         digest: content
         async for digest, content in snapshot.read_many(dict.fromkeys(digests.values()))
     }
-    return {path: contents[digest] for path, digest in digests.items()}
+    return findings, {path: contents[digest] for path, digest in digests.items()}
 
 
 def _page_of(request: Any, items: Sequence[_Item], default: int) -> tuple[Sequence[_Item], str]:
