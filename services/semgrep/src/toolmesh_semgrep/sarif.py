@@ -1,6 +1,7 @@
 """Writes a report as SARIF 2.1.0 (OASIS, 2023), which code hosts and editors read."""
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -10,6 +11,9 @@ from toolmesh_semgrep.rules import Rule, Severity
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
+# `helpUri` is an absolute URI; rules say where to read more in any words.
+_SIGN = r"(?:[\w.~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
+_WEB_ADDRESS = re.compile(rf"https?://[\w.-]+(?::\d+)?(?:[/?]{_SIGN}*)?(?:#{_SIGN}*)?", re.ASCII)
 _LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
 
 
@@ -47,10 +51,12 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "shortDescription": {"text": rule.message.partition("\n")[0]},
         "fullDescription": {"text": rule.message},
         "defaultConfiguration": {"level": _LEVELS[rule.severity]},
-        "properties": {"tags": [*rule.cwe, *rule.owasp]},
+        # Each once, as the schema demands.
+        "properties": {"tags": list(dict.fromkeys((*rule.cwe, *rule.owasp)))},
     }
-    if rule.references:
-        described["helpUri"] = rule.references[0]
+    address = next(filter(_WEB_ADDRESS.fullmatch, rule.references), None)
+    if address is not None:
+        described["helpUri"] = address
     return described
 
 
