@@ -33,6 +33,8 @@ _READ_BYTES = 2**16
 _RULES = "rules.json"
 # A batch says some KB; a rule may quote what it matches in its message, as often as it likes.
 _MOST_OUTPUT_BYTES = 2**24
+# No language has a longer one, and a file system takes no name of over 255 bytes.
+_MOST_SUFFIX_CHARACTERS = 32
 
 
 class Failure(Enum):
@@ -210,7 +212,8 @@ def _lay_out(folder: Path, rules: bytes, targets: Sequence[Target]) -> None:
     folder.joinpath(_RULES).write_bytes(rules)
     listed: list[Any] = []
     for number, target in enumerate(targets):
-        name = f"{number}{posixpath.splitext(target.path)[1]}"
+        suffix = posixpath.splitext(target.path)[1]
+        name = f"{number}{suffix[:_MOST_SUFFIX_CHARACTERS]}"
         folder.joinpath(name).write_bytes(target.content)
         path = {"fpath": name, "ppath": f"/{target.path}"}
         code = {"path": path, "analyzer": target.language, "products": ["sast"]}

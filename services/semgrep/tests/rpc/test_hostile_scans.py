@@ -237,6 +237,20 @@ async def test_suppressions_count_as_the_engine_counts_them(
     assert response.summary.suppressed_count == 3
 
 
+@pytest.mark.parametrize("suffix", ["x" * 253, "語" * 84])
+async def test_names_may_be_as_long_as_names_can_be(
+    suffix: str, start_semgrep: Start, push_tree: Any
+) -> None:
+    """Also where all but a letter of one is its ending, which the engine gets to see."""
+    stub = await start_semgrep()
+    tree = await push_tree(
+        {**{f"{n}.py": f"x = {n}\n" for n in range(12)}, f"a.{suffix}": "y = 1\n"}
+    )
+    response = await _scan(stub, tree, rules=_rules(_regex("any", "[xy] =")))
+    assert response.summary.finding_count == 13
+    assert not response.summary.problems
+
+
 async def test_rules_with_paths_see_each_file_by_itself(
     start_semgrep: Start, push_tree: Any
 ) -> None:
