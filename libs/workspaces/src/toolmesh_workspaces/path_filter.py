@@ -28,33 +28,61 @@ class GlobInvalidError(ValueError):
         self.field = field
 
 
-class Globs:
-    """Compiled globs of a field; as in `.gitignore`, some may be comments or begin with `!`.
+class _TimeAllowance:
+    """The processor time that matching the globs of a field may take, which grows with the paths.
 
-    Raises:
-        GlobInvalidError: one cannot be used.
+    Used as a context around each match.
     """
 
-    def __init__(self, field: str, globs: Sequence[str]) -> None:
+    def __init__(self, field: str) -> None:
         self._field = field
-        self._spec = _compiled(field, globs)
-        self._seconds_left = _FREE_SECONDS
+        self._left = _FREE_SECONDS
+        self._begin = 0.0
 
-    def match(self, path: str) -> bool:
-        """Tell whether a path matches.
+    def __enter__(self) -> None:
+        self._begin = time.thread_time()
 
-        Raises:
-            GlobInvalidError: over 0.5 s of processor time, and 50 µs a path, were needed.
-        """
-        begin = time.thread_time()
-        matched = self._spec.match_file(path)
-        self._seconds_left += _SECONDS_PER_PATH - (time.thread_time() - begin)
-        if self._seconds_left < 0:
+    def __exit__(self, *_: object) -> None:
+        self._left += _SECONDS_PER_PATH - (time.thread_time() - self._begin)
+        if self._left < 0:
             raise GlobInvalidError(
                 self._field,
                 "it takes too long on so many paths: use fewer globs, with fewer `*` and `?`",
             )
-        return matched
+
+
+class IgnoredPaths:
+    """The lines of an ignore file; one that cannot be used is left out, alone."""
+
+    def __init__(self, name: str, lines: Sequence[str]) -> None:
+        self._parts = _usable(lines)
+        self._allowance = _TimeAllowance(name)
+
+    def has(self, path: str) -> bool:
+        """Tell whether a path, from the root, is ignored.
+
+        Raises:
+            GlobInvalidError: over 0.5 s of processor time, and 50 µs a path, were needed.
+        """
+        with self._allowance:
+            for globs in reversed(self._parts):
+                # As in one list of globs, the last that says something decides.
+                is_ignored = globs.check_file(path).include
+                if is_ignored is not None:
+                    return is_ignored
+            return False
+
+
+class _Globs:
+    """The compiled globs of a field."""
+
+    def __init__(self, field: str, globs: Sequence[str]) -> None:
+        self._spec = _compiled(field, globs)
+        self._allowance = _TimeAllowance(field)
+
+    def match(self, path: str) -> bool:
+        with self._allowance:
+            return self._spec.match_file(path)
 
 
 class PathFilter:
@@ -70,8 +98,8 @@ class PathFilter:
 
     def __init__(self, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         _check(include=include, exclude=exclude)
-        self._include = Globs("include", include) if include else None
-        self._exclude = Globs("exclude", exclude) if exclude else None
+        self._include = _Globs("include", include) if include else None
+        self._exclude = _Globs("exclude", exclude) if exclude else None
 
     @property
     def has_all(self) -> bool:
@@ -82,7 +110,7 @@ class PathFilter:
         """Tell whether a path, from the root, is meant.
 
         Raises:
-            GlobInvalidError: the globs take too long on so many paths.
+            GlobInvalidError: over 0.5 s of processor time, and 50 µs a path, were needed.
         """
         if self._include is not None and not self._include.match(path):
             return False
@@ -125,3 +153,14 @@ def _compile(globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
             return pathspec.GitIgnoreSpec.from_lines(globs, backend="re2")
     except (re.error, re2.error) as error:
         raise ValueError(str(error)) from error
+
+
+def _usable(lines: Sequence[str]) -> list[pathspec.GitIgnoreSpec]:
+    """Compile lines in as few parts as can be: one may be bad, or they may be too many."""
+    try:
+        return [_compile(lines)]
+    except ValueError:
+        if len(lines) == 1:
+            return []
+        middle = len(lines) // 2
+        return [*_usable(lines[:middle]), *_usable(lines[middle:])]

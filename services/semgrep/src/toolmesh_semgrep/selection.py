@@ -1,10 +1,9 @@
 """Which files of a snapshot a scan reads."""
 
-import contextlib
 from collections.abc import Sequence
 
 from toolmesh_semgrep.errors import ScanInvalid
-from toolmesh_workspaces.path_filter import GlobInvalidError, Globs, PathFilter
+from toolmesh_workspaces.path_filter import GlobInvalidError, IgnoredPaths, PathFilter
 
 IGNORE_FILE = ".semgrepignore"
 
@@ -28,12 +27,8 @@ class Selection:
             self._paths = PathFilter(include=include, exclude=exclude)
         except GlobInvalidError as error:
             raise ScanInvalid.at(error.field, str(error)) from error
-        # A line that cannot be used, in a file that happens to be there, is no error of the caller.
         lines = [line for line in ignored.splitlines() if not line.startswith(":include")]
-        self._ignored = None
-        if any(lines):
-            with contextlib.suppress(GlobInvalidError):
-                self._ignored = Globs(IGNORE_FILE, lines)
+        self._ignored = IgnoredPaths(IGNORE_FILE, lines)
 
     def has(self, path: str) -> bool:
         """Tell whether the file at the path is scanned.
@@ -42,8 +37,6 @@ class Selection:
             ScanInvalid: the globs take too long on so many paths.
         """
         try:
-            if self._ignored is not None and self._ignored.match(path):
-                return False
-            return self._paths.has(path)
+            return not self._ignored.has(path) and self._paths.has(path)
         except GlobInvalidError as error:
             raise ScanInvalid.at(error.field, str(error)) from error
