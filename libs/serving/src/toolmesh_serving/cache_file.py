@@ -1,8 +1,9 @@
 """A SQLite file for what can be made again: losing it costs time alone.
 
-It is in WAL mode. One that is damaged, or was written by another version, is replaced by an empty
-one, and a disk that is full costs speed alone: nothing that goes wrong in SQLite is raised once the
-file is open. SQLite does not notice when a row's content changes by itself: what is `sealed` tells.
+It is in WAL mode, and private, for what is kept quotes code. One that is damaged, or was written by
+another version, is replaced by an empty one, and a disk that is full costs speed alone: nothing
+that goes wrong in SQLite is raised once the file is open. SQLite does not notice when a row's
+content changes by itself: what is `sealed` tells.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import structlog
+
+from toolmesh_serving.private_files import make_private, make_private_folder
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +30,7 @@ class CacheFile:
     """One connection to one file, used by one thread at a time.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is made. Only the service's user can read them.
         schema: SQL that makes the tables and indexes, and may be run again.
         version: counted up whenever what is in the tables changes its meaning.
 
@@ -90,14 +93,14 @@ class CacheFile:
             return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+        make_private_folder(self._path.parent)
+        connection = self._connection_to_file()
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version not in (0, self._version):
                 connection.close()
                 self._remove()
-                connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+                connection = self._connection_to_file()
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA user_version = {self._version}")
@@ -107,9 +110,19 @@ class CacheFile:
             raise
         return connection
 
+    def _connection_to_file(self) -> sqlite3.Connection:
+        make_private(self._path)
+        # SQLite gives those that it makes the mode of the file; these may be there from before.
+        for file in filter(Path.exists, self._files()[1:]):
+            make_private(file)
+        return sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
+
     def _remove(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        for file in self._files():
+            file.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return [self._path.with_name(self._path.name + end) for end in ("", "-wal", "-shm")]
 
 
 def sealed(content: bytes) -> bytes:

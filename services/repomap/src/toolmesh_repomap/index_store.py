@@ -24,6 +24,7 @@ from toolmesh_repomap.corpus import KINDS, Columns, Corpus
 from toolmesh_repomap.import_links import ImportLinks
 from toolmesh_repomap.indexing import SnapshotIndex, index_of
 from toolmesh_repomap.string_table import Ints, StringTable
+from toolmesh_serving.private_files import make_private, make_private_folder
 
 _log = structlog.get_logger(__name__)
 
@@ -53,11 +54,13 @@ class IndexStore:
         self._folder = folder
         self._max_bytes = max_bytes
         self._suffix = f".{_version()}.npz"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         # What is no index of this version was left by another one, or by a write that was cut off.
         for path in self._folder.iterdir():
             if not path.name.endswith(self._suffix):
                 path.unlink(missing_ok=True)
+            else:
+                make_private(path)
 
     def snapshots(self) -> list[str]:
         """Return the snapshots whose indexes are here, the last used first."""
@@ -81,6 +84,7 @@ class IndexStore:
         path = self._path(snapshot)
         unfinished = path.with_name(f"{snapshot}.{os.getpid()}.part")
         try:
+            make_private(unfinished)
             with unfinished.open("wb") as file:
                 np.savez(file, **_arrays(index))
             unfinished.replace(path)

@@ -1,7 +1,9 @@
 """Indexes that are kept in memory and on disk, and made from each other."""
 
 import hashlib
+import os
 import random
+import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +96,27 @@ async def keepers(tmp_path: Path) -> AsyncGenerator[_Keepers]:
     await keepers.stop()
     keepers.cache.close()
     await pool.close()
+
+
+async def test_what_is_on_disk_is_the_services_alone(keepers: _Keepers) -> None:
+    """An index has names and comments of code; one that an older service left open is closed."""
+    before = os.umask(0o022)
+    try:
+        tree = _Tree(_random_tree(random.Random(1), 10))
+        await (await keepers.restart()).index(tree)
+        await keepers.stop()
+        (file,) = keepers.files()
+        assert _mode(file) == 0o600
+        assert _mode(file.parent) == 0o700
+        file.chmod(0o644)
+        await keepers.restart()
+        assert _mode(file) == 0o600
+    finally:
+        os.umask(before)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _says(index: SnapshotIndex) -> tuple[object, ...]:
