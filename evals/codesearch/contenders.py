@@ -1,6 +1,7 @@
 """The ways to rank the symbols of a package for a question."""
 
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,13 @@ class Contenders:
         files: Mapping[str, Path],
     ) -> None:
         def searches(model: QueryEmbedder) -> Searches:
-            return Searches(search.keeper, search.vocabulary, model, most_at_once=1)
+            return Searches(
+                search.keeper,
+                search.vocabulary,
+                model,
+                most_at_once=1,
+                pattern_threads=ThreadPoolExecutor(1),
+            )
 
         self._hybrid, self._words = searches(search.embedder), searches(_NoModel())
         self._embedder = search.embedder

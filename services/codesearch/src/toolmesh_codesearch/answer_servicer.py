@@ -17,7 +17,6 @@ Answer = TypeVar(
     "Answer", codesearch_service_pb2.SearchResponse, codesearch_service_pb2.FindSimilarResponse
 )
 
-_MOST_LINES_NAMED = 10
 _CHARACTERS_A_TOKEN = 3.8
 _DIGITS_A_TOKEN = 3
 # What a hit costs to have code at all: the names of its fields, its line.
@@ -139,7 +138,7 @@ def _hit(found: FoundUnit) -> hit_pb2.Hit:
         exact_name=found.exact_name,
         matched_words=found.matched_words,
         meaning=round(max(0.0, found.meaning), 3),
-        matched_lines=found.matched_lines[:_MOST_LINES_NAMED],
+        matched_lines=found.matched_lines,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -31,7 +32,7 @@ _ORDER_BYTES = 8
 # More threads finish no sooner, and the event loop, with every other call, waits for all of them.
 _RANKED_AT_ONCE = 2
 
-# The lines that match a pattern, by the unit that they are in.
+# The first lines that match a pattern, by the unit that they are in.
 Matches: TypeAlias = Mapping[int, Sequence[int]]
 
 
@@ -138,7 +139,7 @@ class QueryEmbedder(Protocol):
 
 
 class Searches:
-    """Runs searches, so many at once and no more.
+    """Runs searches, so many at once and no more; patterns are looked for in threads of their own.
 
     The results of the last ones are kept, so that the next page goes on in the same order even when
     embeddings came in between, and somebody ran the same search anew.
@@ -151,6 +152,7 @@ class Searches:
         embedder: QueryEmbedder,
         *,
         most_at_once: int,
+        pattern_threads: Executor,
     ) -> None:
         self._keeper = keeper
         self._vocabulary = vocabulary
@@ -159,6 +161,7 @@ class Searches:
         self._limit = CallLimit(
             most_at_once, busy=SearchesBusy, work="searches", retry_seconds=_RETRY_SECONDS
         )
+        self._pattern_threads = pattern_threads
         self._kept: OrderedDict[tuple[str, bytes, bytes], Ranked] = OrderedDict()
 
     async def page(
@@ -193,7 +196,7 @@ class Searches:
             try:
                 snapshot = await open_snapshot()
                 index, _ = await self._keeper.index(snapshot)
-                matches = await _matches(pattern, selection, index, snapshot)
+                matches = await self._matches(pattern, selection, index, snapshot)
                 vector = await embedding
             finally:
                 embedding.cancel()
@@ -216,6 +219,21 @@ class Searches:
         # The model may have to be made first, for which no other search should have to wait.
         async with self._turns if self._embedder.is_loaded else nullcontext():
             return await self._embedder.embed(spec.query, is_code=spec.is_snippet)
+
+    async def _matches(
+        self,
+        pattern: TextPattern | None,
+        selection: Selection,
+        index: SnapshotIndex,
+        snapshot: CachedSnapshot,
+    ) -> Matches | None:
+        """Return the lines that match a pattern, by the unit; None when there is no pattern."""
+        if pattern is None:
+            return None
+        mask = await asyncio.to_thread(selection.mask, index.columns)
+        return await units_matching(
+            pattern, index.columns, snapshot, mask, threads=self._pattern_threads
+        )
 
     async def _rank(
         self,
@@ -245,19 +263,6 @@ def _pattern(spec: SearchSpec) -> TextPattern | None:
         field = "snippet" if spec.is_snippet else "query"
         raise SearchInvalid.at(field, "it is empty: say what to look for")
     return None
-
-
-async def _matches(
-    pattern: TextPattern | None,
-    selection: Selection,
-    index: SnapshotIndex,
-    snapshot: CachedSnapshot,
-) -> Matches | None:
-    """Return the lines that match a pattern, by the unit; None when there is no pattern."""
-    if pattern is None:
-        return None
-    mask = await asyncio.to_thread(selection.mask, index.columns)
-    return await units_matching(pattern, index.columns, snapshot, mask)
 
 
 def _ranked(

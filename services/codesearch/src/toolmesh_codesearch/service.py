@@ -1,6 +1,7 @@
 """Puts the codesearch service together."""
 
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from toolmesh.codesearch.v1 import codesearch_service_pb2_grpc
@@ -14,6 +15,7 @@ from toolmesh_codesearch.indexing import Indexer
 from toolmesh_codesearch.installed_model import installed_model
 from toolmesh_codesearch.leftovers import remove_leftovers
 from toolmesh_codesearch.model_file import ModelFile
+from toolmesh_codesearch.pattern_search import PATTERN_THREADS
 from toolmesh_codesearch.preparation import Preparer
 from toolmesh_codesearch.query_embedding import ModelEmbedder
 from toolmesh_codesearch.searches import Searches
@@ -72,7 +74,11 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         embedder = ModelEmbedder(model if settings.codesearch_embedding_threads else None)
         servicer = CodesearchServicer(
             searches=Searches(
-                keeper, vocabulary, embedder, most_at_once=settings.codesearch_searches
+                keeper,
+                vocabulary,
+                embedder,
+                most_at_once=settings.codesearch_searches,
+                pattern_threads=stack.enter_context(ThreadPoolExecutor(PATTERN_THREADS)),
             ),
             preparer=Preparer(keeper, queue.next_batch),
             snapshots=CachedSnapshotOpener(workspaces, contents),

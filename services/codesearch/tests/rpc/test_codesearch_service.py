@@ -1,6 +1,7 @@
 """The codesearch service as its callers meet it: real servers, real model, a real workspace."""
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,37 @@ async def test_an_expression_that_would_backtrack_forever_is_answered(
     request = pb.SearchRequest(workspace=workspace, regex=regex)
     response = await codesearch.Search(request, timeout=30)
     assert response.hit_count == 0
+
+
+async def test_searches_that_are_given_up_hold_up_no_other(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any, search: Search
+) -> None:
+    """Of many expressions that the engine is slow with, cancelled ones leave no thread busy."""
+    line = bytes(random.Random(1).choices(b"ab", k=1_000_000))
+    hostile = (await push_tree({"a.txt": line})).id
+    other = (await push_tree(_SHOP)).id
+    for workspace in (hostile, other):
+        await search(workspace=workspace, exact_text="a")
+    slow = [f"(?:.*a.{{{200 + n}}}[cd].*e)|{'a|b' if n % 2 else 'z'}" for n in range(20)]
+    requests = [pb.SearchRequest(workspace=hostile, regex=regex) for regex in slow]
+    calls = [asyncio.ensure_future(codesearch.Search(request)) for request in requests]
+    _, waiting = await asyncio.wait(calls, timeout=1)
+    assert len(waiting) >= 10
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
+    for request in (
+        pb.SearchRequest(workspace=other, regex="jwt.decode"),
+        pb.SearchRequest(workspace=other, query="verify"),
+    ):
+        assert (await codesearch.Search(request, timeout=10)).hit_count
+
+
+async def test_all_units_of_a_file_are_found(search: Search) -> None:
+    """However many lines of a file match, each symbol that has one is a hit."""
+    functions = "".join(f"def f{number}():\n    needle()\n" for number in range(400))
+    response = await search({"many.py": functions}, exact_text="needle(", page_size=100)
+    assert response.hit_count == 400
 
 
 async def test_a_page_token_belongs_to_its_search(
