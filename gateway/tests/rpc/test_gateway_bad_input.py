@@ -169,6 +169,10 @@ _BAD_BODIES = {
     "not UTF-8": (b'{"textToSay": "\xff\xfe"}', [""]),
     "unquoted name": ("{nosuch: 1}", ["nosuch"]),
     "single quotes": ("{'nosuch': 1}", ["nosuch"]),
+    "behind a comma too many": ('{"nested": {"children": [{},],}, "nosuch": 1}', ["nosuch"]),
+    "no item where one should be": ('{"nested": {"children": [}}', [""]),
+    "no value where one should be": ('{"nested": }', [""]),
+    "half a name": ("{nosuch", [""]),
     "quote in the name": ('{"a\\"b": 1}', ['a\\"b']),
 }
 

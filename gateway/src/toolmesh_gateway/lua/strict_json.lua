@@ -51,26 +51,25 @@ local function after_object(text, at, fields, depth)
     if c == CLOSE then return at + 1 end
     if c == COMMA then
       at = find(text, "%S", at + 1)
-      c = at and byte(text, at)
-    end
-    local name, after
-    if SPECIAL[c] then
-      after = after_string(text, at, c)
-      name = after and sub(text, at + 1, after - 2)
     else
-      name, after = match(text, "^([%a_$][%w_$]*)()", at)
+      local name, after
+      if SPECIAL[c] then
+        after = after_string(text, at, c)
+        name = after and sub(text, at + 1, after - 2)
+      else
+        name, after = match(text, "^([%a_$][%w_$]*)()", at)
+      end
+      at = after and find(text, "%S", after)
+      if at == nil or byte(text, at) ~= COLON then return nil end
+      local kind = fields[name] or fields["*"]
+      if kind == nil then return nil, name end
+      local unknown
+      at, unknown = after_value(text, at + 1, TYPES[kind], depth)
+      if at == nil then
+        return nil, unknown and (fields["*"] and unknown or name .. "." .. unknown)
+      end
+      at = find(text, "%S", at)
     end
-    if after == nil then return nil end
-    local kind = fields[name] or fields["*"]
-    if kind == nil then return nil, name end
-    at = find(text, "%S", after)
-    if at == nil or byte(text, at) ~= COLON then return nil end
-    local unknown
-    at, unknown = after_value(text, at + 1, TYPES[kind], depth)
-    if at == nil then
-      return nil, unknown and (fields["*"] and unknown or name .. "." .. unknown)
-    end
-    at = find(text, "%S", at)
   end
   return nil
 end
@@ -80,18 +79,25 @@ function after_value(text, at, fields, depth)
   if at == nil or depth > MAX_DEPTH then return nil end
   local c = byte(text, at)
   if SPECIAL[c] then return after_string(text, at, c) end
-  if c ~= OPEN and c ~= OPEN_LIST then return find(text, "[,%]}%s]", at) or #text + 1 end
+  if c ~= OPEN and c ~= OPEN_LIST then
+    local after = find(text, "[,%]}%s]", at) or #text + 1
+    -- Whoever calls would come here for ever if nothing were something.
+    return after > at and after or nil
+  end
   if fields == nil then return after_anything(text, at) end
   if c == OPEN then return after_object(text, at, fields, depth + 1) end
   at = find(text, "%S", at + 1)
   while at do
     c = byte(text, at)
     if c == CLOSE_LIST then return at + 1 end
-    if c == COMMA then at = at + 1 end
-    local unknown
-    at, unknown = after_value(text, at, fields, depth + 1)
-    if at == nil then return nil, unknown end
-    at = find(text, "%S", at)
+    if c == COMMA then
+      at = find(text, "%S", at + 1)
+    else
+      local unknown
+      at, unknown = after_value(text, at, fields, depth + 1)
+      if at == nil then return nil, unknown end
+      at = find(text, "%S", at)
+    end
   end
   return nil
 end
