@@ -64,7 +64,7 @@ def http_filters(contract: Contract, settings: GatewaySettings) -> list[Config]:
         chain += [mcp_depth(), mcp_structured(), mcp_mark(), mcp_bridge(contract, settings)]
     return [
         *chain,
-        refusals_finished(),
+        refusals_finished(contract),
         body_limit(contract, settings),
         strict_json(contract),
         transcoder(contract, settings),

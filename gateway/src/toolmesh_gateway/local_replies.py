@@ -55,11 +55,8 @@ def _grpc_mapper(refusal: Refusal) -> Config:
 def _mcp_mapper(refusal: Refusal) -> Config:
     # Before the bridge has read a call, it can be refused only without its id, which clients know
     # to mean the call that they sent.
-    error = {
-        "code": _JSONRPC_SERVER_ERROR,
-        "message": refusal.message,
-        "data": _json_status(refusal),
-    }
+    status = _json_status(refusal)
+    error = {"code": _JSONRPC_SERVER_ERROR, "message": status["message"], "data": status}
     return _http_mapper(
         refusal,
         when=f"({refusal.when}) && request.url_path == '{MCP_PATH}'",

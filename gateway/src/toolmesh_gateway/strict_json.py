@@ -1,12 +1,12 @@
 """The tables that the check of JSON bodies goes by: which fields a method's body may have."""
 
 import re
-from importlib.resources import files
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from toolmesh_contracts.contract import Contract, HttpRule, Method
 from toolmesh_gateway.http_paths import is_literal, lua_pattern
+from toolmesh_gateway.scripts import quoted, with_tables
 
 _NO_FIELDS = 0
 _ANY_NAME = "*"
@@ -28,14 +28,12 @@ def script(contract: Contract) -> str:
             if kind == _NO_FIELDS:
                 continue
             if is_literal(rule.path):
-                methods.append(f"[{_quoted(f'{rule.verb} {rule.path}')}]={kind}")
+                methods.append(f"[{quoted(f'{rule.verb} {rule.path}')}]={kind}")
             else:
-                pattern = _quoted(lua_pattern(rule.path))
-                templates.append(f"{{{_quoted(rule.verb)},{pattern},{kind}}}")
-    code = files("toolmesh_gateway").joinpath("lua", "strict_json.lua").read_text()
+                pattern = quoted(lua_pattern(rule.path))
+                templates.append(f"{{{quoted(rule.verb)},{pattern},{kind}}}")
     tables = {"METHODS": methods, "TEMPLATES": templates, "TYPES": types.tables()}
-    head = "".join(f"local {name} = {{{','.join(rows)}}}\n" for name, rows in tables.items())
-    return head + code
+    return with_tables("strict_json", tables)
 
 
 def _body_type(method: Method, rule: HttpRule, types: "_Types") -> int:
@@ -82,11 +80,6 @@ class _Types:
     def tables(self) -> list[str]:
         """Each type as a Lua table, in the order of their numbers."""
         return [
-            "{" + ",".join(f"[{_quoted(name)}]={kind}" for name, kind in fields.items()) + "}"
+            "{" + ",".join(f"[{quoted(name)}]={kind}" for name, kind in fields.items()) + "}"
             for fields in self._fields
         ]
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -13,6 +13,7 @@ from toolmesh_gateway.conditions import (
     only_where,
     response_header_matches,
 )
+from toolmesh_gateway.enum_names import script as refusals_script
 from toolmesh_gateway.http_paths import rename_variables, template_regex
 from toolmesh_gateway.scripts import lua, source
 from toolmesh_gateway.settings import GatewaySettings
@@ -22,8 +23,8 @@ from toolmesh_gateway.terms import MCP_PATH, NAMESPACE, Config, extension, servi
 # The bridge answers other verbs with a body that it then forgets to send: they pass by it.
 _IS_MCP = every(header(":method", exact="POST"), header(":path", exact=MCP_PATH))
 TOOL_LIST_PATH = "/v1/mcp/tools"
-# Of a body that is too short to be nested deep; the gateway lets no other length be stated.
-_SHORT = "[0-9]{1,3}"
+# Of a body that is there, but too short to be nested deep; no length is stated that is not so.
+_SHORT = "[1-9][0-9]{0,2}"
 
 
 def mcp_bridge(contract: Contract, settings: GatewaySettings) -> Config:
@@ -51,7 +52,7 @@ def mcp_bridge(contract: Contract, settings: GatewaySettings) -> Config:
 
 
 def mcp_depth() -> Config:
-    """Refuses bodies nested so deep that the bridge would crash, and the gateway with it."""
+    """Refuses bodies that the bridge would wait for in vain, or crash on with the gateway."""
     may_be_deep = every(_IS_MCP, negated(header_matches("content-length", _SHORT)))
     return only_where(may_be_deep, lua("mcp_depth", source("mcp_depth")))
 
@@ -103,10 +104,10 @@ def strict_json(contract: Contract) -> Config:
     return only_where(has_json, lua("strict_json", strict_json_script(contract)))
 
 
-def refusals_finished() -> Config:
-    """Names the field at fault, and lets MCP clients read why they were refused."""
+def refusals_finished(contract: Contract) -> Config:
+    """Names the field at fault and what it takes; lets MCP clients read why they were refused."""
     is_refusal = response_header_matches(":status", "40[03]")
-    return only_where(is_refusal, lua("refusals", source("refusals")))
+    return only_where(is_refusal, lua("refusals", refusals_script(contract)))
 
 
 def transcoder(contract: Contract, settings: GatewaySettings) -> Config:

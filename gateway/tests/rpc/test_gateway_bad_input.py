@@ -188,6 +188,60 @@ def test_bad_body(bad: str, mesh: Any, http: httpx.Client, outcome_of: Any) -> N
     assert list(outcome.fields) == fields
 
 
+_BROKEN_BODIES = {
+    "{nosuch": "Unexpected end of string. Expected : between key:value pair, at its end",
+    '{"textToSay":': "Unexpected end of string. Expected a value, at its end",
+    "nul": "Unexpected token, at `nul`",
+    '{"maxTokens": NaN}': "Unexpected token, at `NaN}`",
+    '{"anything": {"a": "\\u0041\\n"} hello}': "value pair, at `hello}`",
+    '{"nested": {"children": [}}': "Unexpected token, at `}}`",
+    '{"textToSay": "x"} hello': "Parsing terminated before end of input, at `hello`",
+    b'{"textToSay": "\xff"}': "not all of its bytes are UTF-8",
+    b'\xef\xbb\xbf{"textToSay": "x"}': "it must not begin with a byte order mark",
+    '["x"]': "the body must be a JSON object",
+    "null": "the body must be a JSON object",
+    '{"textToSay": ["x"]}': "a list stands where one value belongs",
+}
+
+
+@pytest.mark.parametrize("body", _BROKEN_BODIES)
+def test_broken_body(body: str | bytes, mesh: Any, http: httpx.Client, outcome_of: Any) -> None:
+    """What is no JSON is called so, with the place where it ends to be."""
+    outcome = outcome_of(http.post("/v1/echo:say", content=body, headers=_bearer(mesh, "echo:use")))
+    assert (outcome.code, list(outcome.fields)) == (_INVALID, [""])
+    assert outcome.message.endswith(_BROKEN_BODIES[body])
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "value"),
+    [
+        ({"mood": "glad"}, "mood", '"glad"'),
+        ({"mood": ""}, "mood", '""'),
+        ({"mood": 1.5}, "mood", "1.5"),
+        ({"moreMoods": ["MOOD_SAD", '"\n']}, "more_moods", '""\n"'),
+        ({"nested": {"children": [{}, {"mood": "x"}]}}, "nested.children[1].mood", '"x"'),
+    ],
+)
+async def test_unknown_enum_value(
+    body: dict[str, Any], field: str, value: str, mesh: Any, doors: Any
+) -> None:
+    """A name that an enum has not is refused with the field, the name and those that there are."""
+    for door in (doors["http"], doors["mcp"]):
+        outcome = await door(mesh.token("echo:use"), body)
+        assert (outcome.code, outcome.reason) == (_INVALID, "FIELD_INVALID")
+        assert outcome.fields == [field]
+        said = f"{field}: invalid value {value}; give one of MOOD_GLAD, MOOD_SAD"
+        assert outcome.message.endswith(f": {said}")
+
+
+def test_unknown_enum_value_in_query(mesh: Any, http: httpx.Client, outcome_of: Any) -> None:
+    """So it is in a query."""
+    answer = http.get("/v1/echo/r:count?mood=glad", headers=_bearer(mesh, "echo:read"))
+    outcome = outcome_of(answer)
+    assert outcome.fields == ["mood"]
+    assert outcome.message.endswith('"glad"; give one of MOOD_GLAD, MOOD_SAD')
+
+
 def test_unknown_query_parameter(mesh: Any, http: httpx.Client, outcome_of: Any) -> None:
     """A query parameter that the method does not know is refused and named."""
     answer = http.get("/v1/echo/r:count?last=1&nosuch=2", headers=_bearer(mesh, "echo:read"))
@@ -322,6 +376,14 @@ def test_bad_mcp_call(call: dict[str, Any], message: str, mesh: Any, http: httpx
     answer = http.post("/mcp", json=sent, headers=_bearer(mesh, "echo:use", "echo:admin")).json()
     assert answer["id"] == 7
     assert message in answer["error"]["message"]
+
+
+def test_empty_mcp_body(mesh: Any, http: httpx.Client) -> None:
+    """No body at all is refused at once, with words that say what to send."""
+    for body in (None, b"", iter([b""])):
+        answer = http.post("/mcp", content=body, headers=_bearer(mesh, "echo:use"))
+        assert answer.status_code == 400
+        assert "send one request as JSON-RPC" in answer.json()["error"]["message"]
 
 
 def test_mcp_takes_post_alone(mesh: Any, http: httpx.Client) -> None:

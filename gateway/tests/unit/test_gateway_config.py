@@ -12,6 +12,7 @@ from toolmesh_gateway.access_log import access_logs
 from toolmesh_gateway.authorization import access_name, authorization
 from toolmesh_gateway.clusters import clusters
 from toolmesh_gateway.config import render, to_yaml
+from toolmesh_gateway.enum_names import script as refusals_script
 from toolmesh_gateway.listener import http_filters
 from toolmesh_gateway.refusals import refusals
 from toolmesh_gateway.routes import route_configuration
@@ -138,6 +139,14 @@ def test_strict_json_knows_every_body(echo_contract: Contract) -> None:
     assert '{"POST","^/v1/echo/[^/:]+:say$",' in text
     assert ":upload" not in text.split("\n", 1)[0]
     assert '["text_to_say"]=0,["textToSay"]=0' in text
+
+
+def test_refusals_know_every_enum(echo_contract: Contract) -> None:
+    """The enums that a request may have are in the table, without what nobody chooses."""
+    head = refusals_script(echo_contract).split("\n", 1)[0]
+    assert '["toolmesh.echo.v1.Mood"]="MOOD_GLAD, MOOD_SAD"' in head
+    assert '["toolmesh.repomap.v1.MapView"]="MAP_VIEW_TEXT, MAP_VIEW_STRUCTURED"' in head
+    assert "UNSPECIFIED" not in head
 
 
 def test_each_scope_is_named_in_its_refusal(echo_contract: Contract) -> None:

@@ -1,4 +1,4 @@
--- Refuses an MCP body that is nested too deep: the bridge reads and frees JSON by recursion, and one
+-- Refuses an MCP body that is empty or nested too deep: the bridge reads and frees JSON by recursion, and one
 -- body of enough brackets would end the whole gateway. What is not JSON at all is left to the bridge,
 -- which stops at the place where this count may begin to err.
 local byte, find = string.byte, string.find
@@ -30,7 +30,10 @@ end
 
 function envoy_on_request(handle)
   local body = handle:body()
-  if body ~= nil and too_deep(body:getBytes(0, body:length())) then
+  if body == nil or body:length() == 0 then
+    -- The bridge would wait for one for ever.
+    handle:respond({ [":status"] = "400" }, "The body is empty: send one request as JSON-RPC.")
+  elseif too_deep(body:getBytes(0, body:length())) then
     handle:respond({ [":status"] = "400" }, "The JSON is nested deeper than " .. MAX_DEPTH .. " levels.")
   end
 end
