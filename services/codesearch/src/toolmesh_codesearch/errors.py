@@ -1,6 +1,7 @@
 """What the codesearch service refuses, and why."""
 
 from toolmesh_serving.errors import Code, FieldViolation, ToolmeshError
+from toolmesh_serving.unknown_names import no_such
 
 
 class SearchInvalid(ToolmeshError):
@@ -41,7 +42,7 @@ class LanguageUnknown(ToolmeshError):
     @classmethod
     def at(cls, field: str, name: str, known: list[str]) -> "LanguageUnknown":
         """Return the failure for a language's name in a field; `known` are those there are."""
-        description = f"no language {name!r}; there are: {', '.join(known)}"
+        description = no_such("language", name, known)
         return cls(description, field_violations=[FieldViolation(field, description)])
 
 

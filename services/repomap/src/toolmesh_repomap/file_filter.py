@@ -9,6 +9,7 @@ from toolmesh_outlines.languages import LANGUAGES
 from toolmesh_repomap.corpus import Corpus, language_number
 from toolmesh_repomap.errors import FilterInvalid
 from toolmesh_repomap.string_table import Ints
+from toolmesh_serving.unknown_names import no_such
 from toolmesh_workspaces.path_filter import GlobInvalidError, PathFilter
 
 
@@ -63,5 +64,6 @@ def _number(index: int, name: str) -> int:
     try:
         return language_number(name.lower())
     except ValueError:
-        known = ", ".join(language.name for language in LANGUAGES)
-        raise FilterInvalid.at(f"languages[{index}]", f"{name!r} is not one of {known}") from None
+        known = [language.name for language in LANGUAGES]
+        why = no_such("language", name, known)
+        raise FilterInvalid.at(f"languages[{index}]", why) from None

@@ -268,6 +268,14 @@ async def test_bad_input(
     assert (failure.reason, list(failure.fields)) == (reason, [field])
 
 
+async def test_unknown_language(ask: Call, shop: str, failure_of: Call) -> None:
+    """A mistyped language is told with the one that is meant, and with all there are."""
+    failure = await failure_of(ask("FindReferences", shop, name="x", languages=["pyhton"]))
+    said = failure.fields["languages[0]"]
+    assert said.startswith("no language 'pyhton'; did you mean python? There are: ")
+    assert "typescript" in said
+
+
 async def test_unknown_definition_path(ask: Call, shop: str, failure_of: Call) -> None:
     """A definition's file that is not there is refused by the name of its field."""
     call = ask("FindReferences", shop, name="Amount", definition_path="shop/mony.py")

@@ -29,6 +29,8 @@ class EngineLanguages:
         self._by_name = {
             name: language for language in languages for name in (language.name, *language.aliases)
         }
+        self.names = tuple(language.name for language in languages)
+        self.aliases = tuple(alias for language in languages for alias in language.aliases)
         self._by_extension: dict[str, list[str]] = {}
         for language in languages:
             for extension in language.extensions:

@@ -1,6 +1,8 @@
 """What the semgrep service refuses, and why."""
 
+from toolmesh_semgrep.engine_languages import EngineLanguages
 from toolmesh_serving.errors import Code, FieldViolation, ToolmeshError
+from toolmesh_serving.unknown_names import no_such
 
 
 class RuleInvalid(ToolmeshError):
@@ -19,7 +21,7 @@ class PackUnknown(ToolmeshError):
     @classmethod
     def at(cls, field: str, name: str, known: list[str]) -> "PackUnknown":
         """Return the failure for a name in a field; `known` are the packs that there are."""
-        description = f"no rule pack {name!r}; there are: {', '.join(known)}"
+        description = no_such("rule pack", name, known)
         return cls(description, field_violations=[FieldViolation(field, description)])
 
 
@@ -30,9 +32,9 @@ class LanguageUnknown(ToolmeshError):
     reason = "LANGUAGE_UNKNOWN"
 
     @classmethod
-    def at(cls, field: str, name: str) -> "LanguageUnknown":
-        """Return the failure for a language's name in a field."""
-        description = f"no language {name!r}; ListLanguages names those that there are"
+    def at(cls, field: str, name: str, known: EngineLanguages) -> "LanguageUnknown":
+        """Return the failure for a language's name in a field; `known` are those there are."""
+        description = no_such("language", name, known.names, aliases=known.aliases)
         return cls(description, field_violations=[FieldViolation(field, description)])
 
 

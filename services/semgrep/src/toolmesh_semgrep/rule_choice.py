@@ -115,7 +115,7 @@ class RuleChooser:
             raise ScanInvalid.at("language", "say which language `pattern` is in")
         language = self._languages.find(choice.language)
         if language is None:
-            raise LanguageUnknown.at("language", choice.language)
+            raise LanguageUnknown.at("language", choice.language, self._languages)
         checked = await self.check(pattern_text(choice.pattern, language.name))
         if checked.problems:
             said = [Problem("", problem.message) for problem in checked.problems]

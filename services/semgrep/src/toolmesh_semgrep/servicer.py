@@ -127,7 +127,7 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
             raise PackUnknown.at("pack", request.pack, self._packs.names())
         language = self._languages.find(request.language) if request.language else None
         if request.language and language is None:
-            raise LanguageUnknown.at("language", request.language)
+            raise LanguageUnknown.at("language", request.language, self._languages)
         rules = [
             rule
             for rule in self._packs.rules()
