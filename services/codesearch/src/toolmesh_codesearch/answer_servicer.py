@@ -62,10 +62,11 @@ class AnswerWriter:
             if used <= most or not count:
                 break
             count -= max(1, count // 4)
-        if page.hits and not count:
-            raise SearchInvalid.at("max_tokens", f"not even one hit fits into {most} tokens")
-        if used > most:
-            raise SearchInvalid.at("max_tokens", f"an answer without hits has {used} tokens")
+        if count < min(1, len(page.hits)) or used > most:
+            least = self._counted(_answer(kind, page, min(1, len(page.hits)), []), most)
+            raise SearchInvalid.at(
+                "max_tokens", f"too few for this answer; give at least {least.token_count}"
+            )
         return self._with_code(kind, page, codes[:count], answer, most)
 
     def _with_code(

@@ -317,6 +317,26 @@ async def test_bad_requests_name_their_field(
     assert list(failure.fields) == [field]
 
 
+async def test_refusals_say_what_would_do(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub,
+    search: Search,
+    push_tree: Any,
+    failure_of: Any,
+) -> None:
+    """Of too few tokens how many are enough, of a mistyped language which is meant."""
+    workspace = (await push_tree(_SHOP)).id
+    # Meanings that come between two searches would change the answer.
+    async for _ in codesearch.Index(pb.IndexRequest(workspace=workspace)):
+        pass
+    asked = {"workspace": workspace, "query": "verify"}
+    failure = await failure_of(search(**asked, max_tokens=5))
+    needed = int(failure.fields["max_tokens"].rpartition(" ")[2])
+    assert (await search(**asked, max_tokens=needed)).hits
+    assert await failure_of(search(**asked, max_tokens=needed - 1))
+    failure = await failure_of(search(**asked, languages=["pyhton"]))
+    assert "did you mean python?" in failure.fields["languages[0]"]
+
+
 @pytest.mark.parametrize(
     ("snippet", "reason"),
     [("", "FIELD_INVALID"), (" \n\t", "SEARCH_INVALID"), ("x" * 1_000_000, "FIELD_INVALID")],
