@@ -33,7 +33,7 @@ from toolmesh_semgrep.engine_output import (
 from toolmesh_semgrep.engine_process import EngineLimits, EngineProcesses, Failure, Target
 from toolmesh_semgrep.errors import EngineFailed
 from toolmesh_semgrep.rule_text import write_out
-from toolmesh_semgrep.rules import Problem, Rule, rules_document
+from toolmesh_semgrep.rules import Problem, Rule, pointed_at_key, rules_document
 
 _log = structlog.get_logger(__name__)
 
@@ -122,7 +122,8 @@ class Engine:
             problems = await asyncio.to_thread(read_rule_problems, data, written)
         if problems is None:
             raise EngineFailed("the engine could not read the rules; send fewer or shorter ones")
-        return problems
+        by_id = {rule.id: rule for rule in rules}
+        return tuple(pointed_at_key(problem, by_id) for problem in problems)
 
     async def _tried(
         self, rules: Sequence[Rule], targets: Sequence[Target], patience: Patience, seconds: float

@@ -3,13 +3,21 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import IntEnum
 from typing import Any
 
 from toolmesh_semgrep.engine_languages import EngineLanguages
-from toolmesh_semgrep.rule_text import Place, PlacedMapping, TextUnreadableError, read_rule_text
+from toolmesh_semgrep.rule_text import (
+    Place,
+    PlacedList,
+    PlacedMapping,
+    TextUnreadableError,
+    read_rule_text,
+)
+from toolmesh_serving.unknown_names import did_you_mean
 
 _SEVERITIES = {
     "INFO": "INFO", "LOW": "INFO", "INVENTORY": "INFO", "EXPERIMENT": "INFO",
@@ -25,6 +33,12 @@ _MOST_METADATA_CHARACTERS = 10_000
 _REPEATED_METADATA = ("cwe", "owasp", "references")
 # They need what is not in the file: the network, or what a lock file says.
 _FOREIGN_KEYS = ("validators", "r2c-internal-project-depends-on", "dependencies")
+# Without one of them a rule finds nothing.
+_PATTERN_KEYS = (
+    "pattern", "patterns", "pattern-either", "pattern-regex", "pattern-sources", "pattern-sinks",
+)  # fmt: skip
+# How much of a key must be like another one, of 1, to be it with a typing error.
+_TYPING_ERROR = 0.8
 PATTERN_ID = "pattern"
 
 
@@ -54,6 +68,7 @@ class Rule:
         raw: the rule as the engine reads it.
         digest: the SHA-256 of `raw`, 16 bytes: rules with the same digest find the same.
         languages: the engine's names of the languages that it reads.
+        place: where it begins in the text that it was read from.
         reads_paths: true when what it finds depends on the file's path too.
     """
 
@@ -67,6 +82,7 @@ class Rule:
     cwe: tuple[str, ...] = ()
     owasp: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    place: Place = field(default=(0, 0), repr=False, compare=False)
 
     @property
     def reads_paths(self) -> bool:
@@ -108,7 +124,27 @@ def read_rules(
 
 def rules_document(rules: Sequence[Rule]) -> dict[str, Any]:
     """Return the rules as a file of rules has them."""
-    return {"rules": [rule.raw for rule in rules]}
+    entries = PlacedList()
+    entries.extend(rule.raw for rule in rules)
+    entries.places.extend(rule.place for rule in rules)
+    return {"rules": entries}
+
+
+def pointed_at_key(problem: Problem, rules: Mapping[str, Rule]) -> Problem:
+    """Return what the engine says of a whole rule, by its id, of the key that is mistyped in it.
+
+    The engine passes over keys that it does not know, and then misses those that they should be.
+    """
+    rule = rules.get(problem.rule)
+    if rule is None or (problem.line, problem.column) != rule.place:
+        return problem
+    places = rule.raw.places if isinstance(rule.raw, PlacedMapping) else {}
+    for key, (place, _) in places.items():
+        near = get_close_matches(key[:50], _PATTERN_KEYS, n=1, cutoff=_TYPING_ERROR)
+        if near and near[0] != key:
+            message = f"unknown key {key[:50]!r}; did you mean {near[0]!r}? {problem.message}"
+            return Problem(problem.rule, message, *place)
+    return problem
 
 
 def _read_rule(
@@ -140,6 +176,7 @@ def _read_rule(
         cwe=cwe,
         owasp=owasp,
         references=references,
+        place=place,
     )
 
 
@@ -167,7 +204,7 @@ def _fault_of(entry: dict[str, Any], languages: EngineLanguages) -> str:
         "`severity` is one of INFO, WARNING, ERROR": str(entry.get("severity")).upper()
         not in _SEVERITIES,
         "a rule needs a list of `languages`": not named,
-        f"no language {unknown[0][:50]!r}" if unknown else "": bool(unknown),
+        _no_language(unknown[0], languages) if unknown else "": bool(unknown),
     }
     return next((fault for fault, is_so in faults.items() if is_so), "")
 
@@ -176,6 +213,11 @@ def _metadata(entry: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
     metadata = entry.get("metadata")
     known = metadata if isinstance(metadata, dict) else {}
     return tuple(_texts(known.get(key)) for key in _REPEATED_METADATA)
+
+
+def _no_language(name: str, languages: EngineLanguages) -> str:
+    hint = did_you_mean(name, [*languages.names, *languages.aliases])
+    return f"no language {name[:50]!r}{hint}"
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -246,6 +246,8 @@ _BAD_REQUESTS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"pattern": "eval(("}, "SCAN_INVALID", "language", "language"),
     ({"pattern": "eval((", "language": "python"}, "RULE_INVALID", "pattern", "parsed"),
     ({"pattern": "x", "language": "klingon"}, "LANGUAGE_UNKNOWN", "language", "klingon"),
+    ({"pattern": "x", "language": "pyhton"}, "LANGUAGE_UNKNOWN", "language", "did you mean python"),
+    ({"packs": ["pyton"]}, "PACK_UNKNOWN", "packs[0]", "did you mean python?"),
     ({"language": "python"}, "SCAN_INVALID", "language", "missing"),
     ({"packs": ["python", "nope"]}, "PACK_UNKNOWN", "packs[1]", "nope"),
     ({"rules": _EVAL, "include": [""]}, "SCAN_INVALID", "include[0]", "glob"),
@@ -325,6 +327,29 @@ async def test_rules_can_be_checked_before_they_are_used(
     assert list(bad.rule_ids) == ["no-print"]
     (problem,) = bad.problems
     assert (problem.rule, problem.line) == ("no-eval", 7)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "said"),
+    [
+        ("pattern: eval($X)", "patern: eval($X)", (7, 5), "did you mean 'pattern'? Expected one"),
+        ("pattern: eval($X)", "options: {}", (3, 5), "Expected one of"),
+        ("pattern: eval($X)", "mode: taint", (3, 5), "Missing required field pattern-s"),
+        ("[python]", "[pyhton]", (3, 5), "no language 'pyhton'; did you mean python"),
+    ],
+)
+async def test_what_is_wrong_with_a_whole_rule_has_a_place(
+    semgrep: semgrep_service_pb2_grpc.SemgrepServiceStub,
+    old: str,
+    new: str,
+    place: tuple[int, int],
+    said: str,
+) -> None:
+    """A mistyped key is told with its line; what is missing with that of the rule."""
+    rules = _EVAL.replace(old, new, 1)
+    (problem,) = (await semgrep.ValidateRule(pb.ValidateRuleRequest(rules=rules))).problems
+    assert said in problem.message
+    assert (problem.line, problem.column) == place
 
 
 async def test_rules_and_languages_are_listed_in_pages(
