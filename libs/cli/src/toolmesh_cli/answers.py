@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from toolmesh_cli import audit_events
 from toolmesh_cli.arguments import kebab
+from toolmesh_cli.pages import count_of
 from toolmesh_cli.places import is_place, print_place
 from toolmesh_cli.secrets import is_secret
 from toolmesh_cli.tables import print_pairs, print_table
@@ -33,7 +34,7 @@ _BODY = HttpBody.DESCRIPTOR.full_name
 # Its two kinds have nothing in common, so columns made of its fields would be half empty.
 _AUDIT_EVENT = "toolmesh.audit.v1.AuditEvent"
 
-# What a list goes on with; `--limit` sees to that.
+# What a list goes on with; `pages` says what to do with it.
 _FOR_PROGRAMS = ("next_page_token",)
 
 Fact = tuple[str, str]
@@ -93,7 +94,9 @@ def _print_facts(message: Message) -> None:
             continue
         if pairs or len(tables) > 1:
             click.echo(f"\n{_words(field.name)}:" if pairs else f"{_words(field.name)}:")
-        _print_items(field, items, most=_ROWS_SHOWN)
+        # How many items of a list that comes in pages are shown, the caller has said.
+        paged = "next_page_token" in message.DESCRIPTOR.fields_by_name
+        _print_items(field, items, most=len(items) if paged else _ROWS_SHOWN)
     if not pairs and not any(items for _, items in tables):
         click.echo("nothing" if tables else "done", err=True)
 
@@ -141,15 +144,30 @@ def _print_margin(message: Message, skipped: str) -> None:
     if facts:
         click.echo(click.style(" · ".join(facts), dim=True), err=True)
     for field, items in _lists(message):
-        shown = items[:_ROWS_SHOWN_BESIDE_TEXT]
-        if not shown or field.name == skipped:
+        if field.name == skipped or not items:
+            continue
+        if is_place(field):
+            # No note in the margin: what was asked for, beside the text that was made of it.
+            for place in items:
+                print_place(place, _item, err=True)
             continue
         click.echo(click.style(f"{_words(field.name)}:", dim=True), err=True)
-        for item in shown:
+        for item in items[:_ROWS_SHOWN_BESIDE_TEXT]:
             click.echo(click.style(f"  {_item(field, item)}", dim=True), err=True)
-        if len(items) > len(shown):
-            more = f"  and {len(items) - len(shown)} more (--json shows all)"
-            click.echo(click.style(more, dim=True), err=True)
+        if more := _more(message, field, items, _ROWS_SHOWN_BESIDE_TEXT):
+            click.echo(click.style(f"  {more}", dim=True), err=True)
+
+
+def _more(message: Message, field: FieldDescriptor, items: Sequence[Any], shown: int) -> str:
+    """How many items there are besides the first ones; empty: none."""
+    total = max(count_of(message, field), len(items))
+    if total <= shown:
+        return ""
+    whole = "all" if total == len(items) else f"{len(items):,} of them"
+    # What a list goes on with is told where the answer ends.
+    return f"and {total - shown:,} more" + (
+        f" (--json shows {whole})" if len(items) > shown else ""
+    )
 
 
 def _phrase(name: str, value: str) -> str:

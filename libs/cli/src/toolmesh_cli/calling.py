@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from google.protobuf.message import Message
@@ -13,6 +13,7 @@ from toolmesh_cli.answers import print_answer, print_json, print_stream_item
 from toolmesh_cli.bulk import chunks_of, print_outcomes
 from toolmesh_cli.connection import Session, connected
 from toolmesh_cli.failures import ExitCode
+from toolmesh_cli.pages import Wanted, call_pages, how_to_see_more
 from toolmesh_cli.progress import is_only_progress, progress_display
 from toolmesh_cli.rows import Rows
 from toolmesh_contracts.contract import Method
@@ -21,26 +22,22 @@ if TYPE_CHECKING:
     import grpc.aio
 
 _QUIET_SECONDS: Final = 1.0
-_MOST_A_PAGE: Final = 1000
 
 
 def call_and_print(
-    session: Session, method: Method, request: Message, *, as_json: bool, limit: int | None = None
+    session: Session, method: Method, request: Message, wanted: Wanted, *, as_json: bool
 ) -> None:
-    """Calls a method that takes one request and prints what it answers.
-
-    Args:
-        limit: how many items of a list that comes in pages; 0: all; None: the request's page.
+    """Calls a method that takes one request and prints what it answers, and whether that is all.
 
     Raises:
         grpc.aio.AioRpcError: the call failed.
         CliError: the mesh cannot be reached.
     """
-    asyncio.run(_call_and_print(session, method, request, as_json, limit))
+    asyncio.run(_call_and_print(session, method, request, wanted, as_json))
 
 
 async def _call_and_print(
-    session: Session, method: Method, request: Message, as_json: bool, limit: int | None
+    session: Session, method: Method, request: Message, wanted: Wanted, as_json: bool
 ) -> None:
     async with connected(session, anonymous=method.policy.public) as channel:
         if method.server_streaming:
@@ -49,40 +46,16 @@ async def _call_and_print(
         from toolmesh_client.by_descriptor import call_method
 
         async with sign_of_life(method.tool.title if method.tool else method.name):
-            if limit is None:
+            if wanted.limit is None:
                 answer = await call_method(channel, method, request)
             else:
-                answer = await call_pages(channel, method, request, limit=limit)
+                answer = await call_pages(channel, method, request, limit=wanted.limit)
     if as_json:
         print_json(answer)
-        return
-    print_answer(answer)
-    if limit and getattr(answer, "next_page_token"):  # noqa: B009
-        click.echo(f"there are more than {limit:,}: --limit 0 shows all", err=True)
-
-
-async def call_pages(
-    channel: "grpc.aio.Channel", method: Method, request: Message, *, limit: int
-) -> Message:
-    """The first `limit` items of a list, 0 for all, as one answer.
-
-    Raises:
-        grpc.aio.AioRpcError: a call failed.
-    """
-    from toolmesh_client.by_descriptor import call_method
-
-    whole: Any = method.output_class()
-    items = next(field.name for field in method.output.fields if field.is_repeated)
-    page: Any = type(request)()
-    page.CopyFrom(request)
-    while True:
-        left = limit - len(getattr(whole, items)) if limit else _MOST_A_PAGE
-        page.page_size = min(left, _MOST_A_PAGE)
-        answer: Any = await call_method(channel, method, page)
-        whole.MergeFrom(answer)
-        whole.next_page_token = page.page_token = answer.next_page_token
-        if not page.page_token or (limit and len(getattr(whole, items)) >= limit):
-            return whole
+    else:
+        print_answer(answer)
+    if more := how_to_see_more(method, request, answer, wanted):
+        click.echo(more, err=True)
 
 
 async def _stream(

@@ -9,14 +9,14 @@ from typing import Any, Final
 import click
 from google.protobuf.descriptor import FieldDescriptor
 
-from toolmesh_cli.arguments import build_request
+from toolmesh_cli.arguments import build_request, kebab
 from toolmesh_cli.command_names import Groups, command_groups, proto_service
 from toolmesh_cli.connection import Session
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.pages import Wanted, is_paged
 from toolmesh_cli.parameters import (
     Parameters,
     has_workspace_default,
-    is_paged,
     is_required,
     rows_field,
 )
@@ -109,7 +109,8 @@ def method_command(name: str, method: Method) -> click.Command:
         if method.tool is not None:
             _fill_workspace(method, arguments, session)
         request = build_request(method, arguments)
-        calling.call_and_print(session, method, request, as_json=as_json, limit=limit)
+        wanted = Wanted(typed=_as_option, limit=limit)
+        calling.call_and_print(session, method, request, wanted, as_json=as_json)
 
     known = list(parameters.click_parameters())
     if is_paged(method):
@@ -122,6 +123,10 @@ def method_command(name: str, method: Method) -> click.Command:
         help=_help(method, asked_for=parameters.asked_for),
         short_help=method.comment.partition(". ")[0].rstrip("."),
     )
+
+
+def _as_option(name: str, value: str) -> str:
+    return f"--{kebab(name)}={value}"
 
 
 def limit_option() -> click.Option:

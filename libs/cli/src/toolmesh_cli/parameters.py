@@ -9,6 +9,7 @@ import click
 from google.protobuf.descriptor import FieldDescriptor
 
 from toolmesh_cli.arguments import enum_choices, typed_value, value_kind
+from toolmesh_cli.pages import PAGE_FIELDS, is_paged
 from toolmesh_cli.rows import Rows, read_rows
 from toolmesh_cli.secrets import ask_secret, is_secret
 from toolmesh_contracts.contract import Method
@@ -16,7 +17,6 @@ from toolmesh_contracts.field_rules import rules_of
 
 # Options that every command has.
 _RESERVED: Final = ("json", "help")
-_PAGE_FIELDS: Final = ("page_size", "page_token")
 _IDS: Final = ("id", "name")
 _VARIABLE: Final = re.compile(r"\{([a-z0-9_]+)\}")
 
@@ -33,12 +33,6 @@ class FieldParameter:
     field: FieldDescriptor
     name: str
     clear: str = ""
-
-
-def is_paged(method: Method) -> bool:
-    """Whether the method answers in pages."""
-    asked = all(name in method.input.fields_by_name for name in _PAGE_FIELDS)
-    return asked and "next_page_token" in method.output.fields_by_name
 
 
 def is_required(field: FieldDescriptor) -> bool:
@@ -78,7 +72,7 @@ class Parameters:
         self._method = method
         self._help = help_of
         self._words = words_of(method)
-        skipped = _PAGE_FIELDS if is_paged(method) else ()
+        skipped = PAGE_FIELDS if is_paged(method) else ()
         self._fields = [_parameter(f) for f in method.input.fields if f.name not in skipped]
         rest = [f for f in self._fields if f.field.name not in self._words]
         self._only_secrets = all(is_secret(each.field) for each in rest)

@@ -28,8 +28,10 @@ def is_place(field: FieldDescriptor) -> bool:
     return is_path and not path.is_repeated and (_has_line(fields) or _range_of(fields) is not None)
 
 
-def print_place(message: Any, told: Callable[[FieldDescriptor, Any], str]) -> None:
-    """Prints one place to stdout; `told` says a field's value, or one of its values, in words."""
+def print_place(
+    message: Any, told: Callable[[FieldDescriptor, Any], str], *, err: bool = False
+) -> None:
+    """Prints one place to stdout or stderr; `told` says a field's value, or one of them."""
     spot = _range_of(message.DESCRIPTOR.fields_by_name)
     notes: list[str] = []
     texts: list[str] = []
@@ -43,9 +45,9 @@ def print_place(message: Any, told: Callable[[FieldDescriptor, Any], str]) -> No
     place = message if spot is None else getattr(message, spot.name)
     numbers = [_first(place, names) for names in (_LINES, _COLUMNS)]
     where = ":".join((message.path, *(str(number) for number in numbers if number)))
-    click.echo("  ".join((click.style(where, bold=True), *notes)))
+    click.echo("  ".join((click.style(where, bold=True), *notes)), err=err)
     for text in texts:
-        click.echo(textwrap.indent(textwrap.dedent(text.rstrip("\n")), "    "))
+        click.echo(textwrap.indent(textwrap.dedent(text.rstrip("\n")), "    "), err=err)
 
 
 def _has_line(fields: Mapping[str, Any]) -> bool:

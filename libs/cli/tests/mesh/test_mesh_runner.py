@@ -4,12 +4,10 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -40,29 +38,6 @@ def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + _PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
-
-
-@pytest.fixture(scope="module")
-def running_mesh() -> Generator[tuple[Path, str]]:
-    """A mesh of all services of this checkout; its data folder and URL."""
-    folder = Path(tempfile.mkdtemp(prefix="toolmesh-"))
-    port = free_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOOLMESH_DATA", str(folder))
-        assert run(["up", "--port", str(port)]) == ExitCode.OK
-        yield folder, f"http://127.0.0.1:{port}"
-        patch.setenv("TOOLMESH_DATA", str(folder))
-        assert run(["down"]) == ExitCode.OK
-    assert find_leftovers(MeshFolder(folder)) == []
-    assert list((folder / "run").glob("*.sock")) == []
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def mesh(running_mesh: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """That mesh, made this test's own; its URL."""
-    monkeypatch.setenv("TOOLMESH_DATA", str(running_mesh[0]))
-    return running_mesh[1]
 
 
 @pytest.fixture

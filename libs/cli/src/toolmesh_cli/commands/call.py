@@ -28,6 +28,7 @@ def command(
     from toolmesh_cli.arguments import build_request, read_object, read_pairs
     from toolmesh_cli.calling import call_and_print
     from toolmesh_cli.method_names import find_method
+    from toolmesh_cli.pages import Wanted
 
     method = find_method(name)
     if method.client_streaming:
@@ -38,4 +39,5 @@ def command(
         )
     given = read_object(json_args) if json_args is not None else {}
     given |= read_pairs(method.input, arguments)
-    call_and_print(session, method, build_request(method, given), as_json=as_json)
+    wanted = Wanted(typed="{}={}".format)
+    call_and_print(session, method, build_request(method, given), wanted, as_json=as_json)

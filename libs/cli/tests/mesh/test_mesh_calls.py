@@ -1,0 +1,62 @@
+"""Commands that call a real mesh say all that its answers hold, or how to see the rest."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pushed")]
+
+_FUNCTIONS = 120
+
+
+def test_no_limit_shows_all_pages(toolmesh: Callable[..., Any]) -> None:
+    """What the hint of a short list recommends works, however small the method's pages are."""
+    short = toolmesh("codesearch", "search", "--exact-text", "return yaml", "--limit", "101")
+    assert short.code == 0
+    assert "101 of 120 hits: --limit 0 shows all" in short.err
+    ran = toolmesh("codesearch", "search", "--exact-text", "return yaml", "--limit", "0", "--json")
+    answer = json.loads(ran.out)
+    assert len({hit["path"] for hit in answer["hits"]}) == _FUNCTIONS
+    assert (answer["truncated"], answer["nextPageToken"], ran.err) == (False, "", "")
+
+
+def test_a_budget_holds_for_all_pages(toolmesh: Callable[..., Any]) -> None:
+    """A list ends where the tokens that were asked for are used up, and says so."""
+    most = 2000
+    options = ("--max-tokens", str(most), "--limit", "0")
+    ran = toolmesh("codesearch", "search", "--exact-text", "return yaml", *options, "--json")
+    answer = json.loads(ran.out)
+    assert 0 < answer["tokenCount"] <= most
+    assert f"{len(answer['hits'])} of 120 hits: a larger --max-tokens shows more" in ran.err
+
+
+def test_every_finding_is_reached_by_the_options_that_are_named(
+    toolmesh: Callable[..., Any],
+) -> None:
+    """Each page names the option that shows the next one, until there is none."""
+    seen: list[str] = []
+    options: tuple[str, ...] = ()
+    while True:
+        ran = toolmesh("semgrep", "scan", "--packs", "python", "--max-tokens", "9000", *options)
+        assert ran.code == 0
+        seen += re.findall(r"^(load_\d+\.py):", ran.out, re.MULTILINE)
+        named = re.search(r"of 120 findings on this page: (--page-token=\S+) shows", ran.err)
+        if named is None:
+            break
+        options = (named[1],)
+    assert options
+    assert len(set(seen)) == len(seen) == _FUNCTIONS
+    assert "on this page" not in ran.err
+
+
+def test_findings_beside_a_patch_are_all_shown(toolmesh: Callable[..., Any]) -> None:
+    """The patch alone is on stdout; each finding of the page is named as a place on stderr."""
+    ran = toolmesh("semgrep", "scan", "--packs", "python", "--with-patch")
+    assert ran.out.startswith("--- ")
+    patched = re.findall(r"^\+\+\+ b/(\S+)", ran.out, re.MULTILINE)
+    assert len(patched) > 10
+    assert set(re.findall(r"^(load_\d+\.py):5:", ran.err, re.MULTILINE)) == set(patched)
+    assert f"{len(patched)} of 120 findings on this page" in ran.err
