@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS = 3.0
 _REFRESH_SECONDS = 10
+_WHO_AM_I_SECONDS = 10
 _PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy")
 
 
@@ -37,6 +38,15 @@ class Session:
             return Target.parse(given)
         state = folder.state() if (folder := local_mesh(self.environ)) else None
         return Target.parse(state.url if state else DEFAULT_URL)
+
+    def mesh_name(self) -> str:
+        """What is remembered of a mesh stands under this: its folder if `toolmesh up` started it
+        on this machine, so that it may move to another port; else its URL.
+        """
+        url = self.target().url
+        folder = local_mesh(self.environ)
+        state = folder.state() if folder else None
+        return str(folder.path) if folder and state and state.url == url else url
 
     def credential(self) -> "Credential":
         """What to prove oneself with.
@@ -199,6 +209,20 @@ async def connected(
     source = token if credential else None
     async with open_channel(target.address, token=source, credentials=tls) as channel:
         yield channel
+
+
+async def subject_of(channel: "grpc.aio.Channel") -> str:
+    """Who the caller is to the mesh.
+
+    Raises:
+        grpc.aio.AioRpcError: the credential is refused.
+    """
+    from toolmesh.identity.v1 import token_service_pb2 as pb
+    from toolmesh.identity.v1 import token_service_pb2_grpc
+
+    stub = token_service_pb2_grpc.TokenServiceStub(channel)
+    answer = await stub.WhoAmI(pb.WhoAmIRequest(), timeout=_WHO_AM_I_SECONDS)
+    return answer.subject
 
 
 async def _refresh(channel: "grpc.aio.Channel", known: SignedIn) -> SignedIn:

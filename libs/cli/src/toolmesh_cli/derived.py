@@ -1,8 +1,10 @@
 """The commands that the contract describes: a group for each noun, a command for each method."""
 
+import asyncio
 import importlib
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -11,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from toolmesh_cli.arguments import build_request, kebab
 from toolmesh_cli.command_names import Groups, command_groups, proto_service
-from toolmesh_cli.connection import Session
+from toolmesh_cli.connection import Session, connected, subject_of
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.pages import Wanted, is_paged
 from toolmesh_cli.parameters import (
@@ -20,7 +22,7 @@ from toolmesh_cli.parameters import (
     is_required,
     rows_field,
 )
-from toolmesh_cli.pushed import pushed_workspace
+from toolmesh_cli.pushed import pushed_workspaces
 from toolmesh_cli.suggestions import SuggestingGroup
 from toolmesh_contracts.contract import Contract, Method
 
@@ -159,7 +161,7 @@ def field_helps(method: Method) -> dict[str, str]:
 def _field_help(method: Method, field: FieldDescriptor) -> str:
     text = contract().comments.of(field.full_name).replace("\n\n", " ")
     if has_workspace_default(method, field):
-        return f"{text} Default: the one that this folder was last pushed to."
+        return f"{text} Default: the one that you last pushed this folder to."
     return text
 
 
@@ -168,12 +170,26 @@ def _fill_workspace(method: Method, arguments: dict[str, Any], session: Session)
     field = method.input.fields_by_name.get("workspace")
     if field is None or "workspace" in arguments:
         return
-    known = pushed_workspace(session.target().url, environ=session.environ)
-    if known is not None:
-        arguments["workspace"] = known
+    known = pushed_workspaces(session.mesh_name(), Path.cwd(), environ=session.environ)
+    subject = asyncio.run(_subject(session)) if known else ""
+    if subject in known:
+        arguments["workspace"] = known[subject]
     elif is_required(field):
-        raise CliError(
-            "missing option '--workspace', and this folder was not pushed yet",
-            exit_code=ExitCode.USAGE,
-            hint="push it with `toolmesh push`, or name a workspace",
-        )
+        raise _no_workspace(session, known, subject)
+
+
+async def _subject(session: Session) -> str:
+    async with connected(session) as channel:
+        return await subject_of(channel)
+
+
+def _no_workspace(session: Session, known: Mapping[str, str], subject: str) -> CliError:
+    """The failure to find a default; `known` are the workspaces of others."""
+    others = "".join(f"; {name} pushed it to {known[name]}" for name in sorted(known))
+    who = f" as {subject}" if subject else ""
+    return CliError(
+        "missing option '--workspace', and no push of this folder"
+        f"{who} to {session.target().url} is known{others}",
+        exit_code=ExitCode.USAGE,
+        hint="push it with `toolmesh push`, or name one that `toolmesh workspaces list` lists",
+    )

@@ -1,33 +1,32 @@
-"""Remembers which workspace a folder was pushed to, for each mesh."""
+"""Remembers which workspace a folder was pushed to, for each mesh and each who pushed it there."""
 
 import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 _FILE = "workspaces.json"
 
-_Known = dict[str, dict[str, str]]
+
+def pushed_workspaces(mesh: str, folder: Path, *, environ: Mapping[str, str]) -> dict[str, str]:
+    """The workspaces that a folder was last pushed to on a mesh, by the subject who did."""
+    return dict(_object(_object(_read(_file(environ)), mesh), _name(folder)))
 
 
-def pushed_workspace(
-    url: str, folder: Path | None = None, *, environ: Mapping[str, str]
-) -> str | None:
-    """The workspace that a folder, or the current one, was last pushed to on the mesh at `url`."""
-    known = _read(_file(environ)).get(url, {})
-    return known.get(_name(folder or Path.cwd()))
-
-
-def remember_push(url: str, folder: Path, workspace: str, *, environ: Mapping[str, str]) -> None:
+def remember_push(
+    mesh: str, folder: Path, *, subject: str, workspace: str, environ: Mapping[str, str]
+) -> None:
     """Keeps the workspace of a folder. Two commands at once do not lose each other's."""
     file = _file(environ)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with file.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = _read(file)
-        known.setdefault(url, {})[_name(folder)] = workspace
+        folders = known[mesh] = _object(known, mesh)
+        folders[_name(folder)] = _object(folders, _name(folder)) | {subject: workspace}
         draft = file.with_suffix(".draft")
         draft.write_bytes(orjson.dumps(known, option=orjson.OPT_INDENT_2))
         draft.replace(file)
@@ -44,12 +43,17 @@ def _file(environ: Mapping[str, str]) -> Path:
     return state_folder(environ) / _FILE
 
 
-def _read(file: Path) -> _Known:
+def _read(file: Path) -> dict[str, Any]:
     try:
-        known = orjson.loads(file.read_bytes())
+        return _object({"": orjson.loads(file.read_bytes())}, "")
     except (OSError, orjson.JSONDecodeError):
         return {}
-    return known if isinstance(known, dict) else {}
+
+
+def _object(known: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """What stands there if it is an object; a file that is none costs a new workspace."""
+    value = known.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _name(folder: Path) -> str:

@@ -3,9 +3,12 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from toolmesh_cli.failures import ExitCode
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pushed")]
 
@@ -60,3 +63,36 @@ def test_findings_beside_a_patch_are_all_shown(toolmesh: Callable[..., Any]) -> 
     assert len(patched) > 10
     assert set(re.findall(r"^(load_\d+\.py):5:", ran.err, re.MULTILINE)) == set(patched)
     assert f"{len(patched)} of 120 findings on this page" in ran.err
+
+
+def test_each_subject_pushes_to_a_workspace_of_its_own(
+    pushed: Path, toolmesh: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one's push takes nothing from the first, and a refused one makes up nothing."""
+    first = json.loads(toolmesh("push", "--json").out)["workspace"]
+    options = ("--display-name", "x", "--subject")
+    keys = {
+        role: toolmesh("keys", "create", *options, f"a-{role}", "--roles", role).out.strip()
+        for role in ("developer", "viewer")
+    }
+    monkeypatch.setenv("TOOLMESH_API_KEY", keys["viewer"])
+    refused = toolmesh("push")
+    assert refused.code == ExitCode.DENIED
+    assert "is gone" not in refused.err
+    lost = toolmesh("repomap", "map")
+    assert lost.code == ExitCode.USAGE
+    assert "no push of this folder as a-viewer" in lost.err
+    assert f"pushed it to {first}" in lost.err
+    monkeypatch.setenv("TOOLMESH_API_KEY", keys["developer"])
+    ran = toolmesh("push", "--json")
+    second = json.loads(ran.out)["workspace"]
+    assert second != first
+    assert ran.err == ""
+    assert json.loads(toolmesh("push", str(pushed), "--json").out)["workspace"] == second
+    assert "load_1" in toolmesh("repomap", "map").out
+    monkeypatch.delenv("TOOLMESH_API_KEY")
+    ran = toolmesh("push", "--json")
+    assert (json.loads(ran.out)["workspace"], ran.err) == (first, "")
+    assert json.loads(toolmesh("push", "--new", "--json").out)["workspace"] != first
+    assert toolmesh("push", "--workspace", first).code == 0
+    assert json.loads(toolmesh("push", "--json").out)["workspace"] == first

@@ -186,7 +186,9 @@ def test_a_pushed_folder_is_the_tools_workspace(
     """What the folder was pushed to is used, so the call gets as far as the mesh."""
     monkeypatch.chdir(tmp_path)
     environ = {"XDG_STATE_HOME": str(tmp_path / "xdg_state_home")}
-    remember_push("http://127.0.0.1:8080", tmp_path, "w-1", environ=environ)
+    remember_push(
+        "http://127.0.0.1:8080", tmp_path, subject="ann", workspace="w-1", environ=environ
+    )
     ran = toolmesh("repomap", "map")
     assert ran.code == ExitCode.UNAVAILABLE
 

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from toolmesh_cli.connection import Session, connected
+from toolmesh_cli.connection import Session, connected, subject_of
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.push_display import push_display
-from toolmesh_cli.pushed import pushed_workspace, remember_push
+from toolmesh_cli.pushed import pushed_workspaces, remember_push
 from toolmesh_cli.wording import number, size, span
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _CALL_SECONDS = 10
     default=".",
     metavar="[DIR]",
 )
-@click.option("--workspace", metavar="ID", help="Push to this workspace.")
+@click.option("--workspace", metavar="ID", help="Push to this workspace, now and later.")
 @click.option("--new", is_flag=True, help="Make a new workspace, even if one is remembered.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 @click.pass_obj
@@ -38,7 +39,7 @@ def command(
     """Push a folder of code to a workspace, for the tools to read.
 
     Only what the mesh does not have yet is sent; what `.gitignore` names stays here. The first push
-    of a folder makes a workspace, and later ones go to the same.
+    of a folder makes a workspace, and your later ones go to the same.
     """
     if workspace and new:
         raise CliError("--workspace and --new exclude each other", exit_code=ExitCode.USAGE)
@@ -49,33 +50,70 @@ async def _push(
     session: Session, folder: Path, workspace: str | None, *, new: bool, as_json: bool
 ) -> None:
     begun = time.monotonic()
-    url = session.target().url
-    remembered = None if new else pushed_workspace(url, folder, environ=session.environ)
     async with connected(session) as channel:
         from toolmesh.workspace.v1 import workspace_service_pb2_grpc
 
         stub = workspace_service_pb2_grpc.WorkspaceServiceStub(channel)
-        target = workspace or remembered or await _make_workspace(stub, folder)
-        try:
-            pushed = await _push_to(stub, folder, target)
-        except _WorkspaceGone:
-            if workspace is not None:
-                raise _no_workspace(workspace) from None
-            # The mesh lost it, or it belongs to whom we were then.
-            click.echo(f"workspace {target} is gone, a new one is made", err=True)
-            target = await _make_workspace(stub, folder)
-            pushed = await _push_to(stub, folder, target)
-    if workspace is None:
-        remember_push(url, folder, target, environ=session.environ)
+        memory = _Memory(session, folder, await subject_of(channel))
+        if workspace is None:
+            pushed, first = await _push_to_own(stub, folder, memory, new=new)
+        else:
+            pushed, first = await _push_to_named(stub, folder, workspace), False
+            memory.put(workspace)
     seconds = time.monotonic() - begun
     if as_json:
         _print_json(pushed, seconds)
     else:
-        _print(pushed, seconds, first=workspace is None and target != remembered)
+        _print(pushed, seconds, first=first)
 
 
 class _WorkspaceGone(Exception):
     """There is no workspace of that id for this caller."""
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Which workspace the pushes of a folder by one subject go to."""
+
+    session: Session
+    folder: Path
+    subject: str
+
+    def get(self) -> str | None:
+        mesh, environ = self.session.mesh_name(), self.session.environ
+        return pushed_workspaces(mesh, self.folder, environ=environ).get(self.subject)
+
+    def put(self, workspace: str) -> None:
+        remember_push(
+            self.session.mesh_name(),
+            self.folder,
+            subject=self.subject,
+            workspace=workspace,
+            environ=self.session.environ,
+        )
+
+
+async def _push_to_own(
+    stub: "WorkspaceServiceStub", folder: Path, memory: _Memory, *, new: bool
+) -> tuple["Pushed", bool]:
+    """Pushes to the workspace that is remembered, else to a new one; True: to a new one."""
+    remembered = None if new else memory.get()
+    if remembered is not None:
+        try:
+            return await _push_to(stub, folder, remembered), False
+        except _WorkspaceGone:
+            click.echo(f"workspace {remembered} is gone, a new one is made", err=True)
+    target = await _make_workspace(stub, folder)
+    # Now, so that a push that fails below is tried again in the same workspace.
+    memory.put(target)
+    return await _push_to(stub, folder, target), True
+
+
+async def _push_to_named(stub: "WorkspaceServiceStub", folder: Path, workspace: str) -> "Pushed":
+    try:
+        return await _push_to(stub, folder, workspace)
+    except _WorkspaceGone:
+        raise _no_workspace(workspace) from None
 
 
 async def _make_workspace(stub: "WorkspaceServiceStub", folder: Path) -> str:
