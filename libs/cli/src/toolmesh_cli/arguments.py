@@ -1,19 +1,22 @@
 """Turns what was typed into the JSON form of a request, by the request's descriptor."""
 
+import base64
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.secrets import is_secret
 from toolmesh_cli.wording import point_in_time
 from toolmesh_client.by_descriptor import parse_arguments
 from toolmesh_contracts.contract import Method
+from toolmesh_contracts.field_rules import rules_of
 
 _TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -36,6 +39,8 @@ _SCALARS: dict[int, tuple[str, Callable[[str], Any]]] = {
     FieldDescriptor.TYPE_BOOL: ("true or false", lambda text: _TRUE[text.lower()]),
     FieldDescriptor.TYPE_BYTES: ("base64", str),
 }
+# No argument of a command has more bytes on Linux (`MAX_ARG_STRLEN`, less the zero at its end).
+_LONGEST_WORD: Final = 131_071
 
 
 def kebab(name: str) -> str:
@@ -59,14 +64,30 @@ def is_json(field: FieldDescriptor) -> bool:
     return message is not None and message.full_name not in _STRING_MESSAGES
 
 
-def typed_value(field: FieldDescriptor, text: str) -> Any:
+def takes_file(field: FieldDescriptor) -> bool:
+    """Whether `@file` stands for what the file holds: for bytes, and texts that may be too long to
+    be typed. Shorter texts may well begin with an @: a question about `@dataclass`.
+    """
+    if field.is_repeated or is_secret(field):
+        return False
+    rules = rules_of(field)
+    is_long = rules is not None and rules.max_len > _LONGEST_WORD
+    return field.type == FieldDescriptor.TYPE_BYTES or (
+        field.type == FieldDescriptor.TYPE_STRING and is_long
+    )
+
+
+def typed_value(field: FieldDescriptor, text: str, *, files: bool = True) -> Any:
     """What one value that was typed means for the field.
 
+    Args:
+        files: whether the text may name a file to read.
+
     Raises:
-        CliError: it cannot be one of the field's.
+        CliError: it cannot be one of the field's, or the file cannot be read.
     """
     try:
-        return _converted(field, text)
+        return _converted(field, _content(field, text) if files else text)
     except (ValueError, KeyError):
         raise CliError(
             f"{text!r} is not a value of {field.name}: {value_kind(field)} is needed",
@@ -76,7 +97,7 @@ def typed_value(field: FieldDescriptor, text: str) -> Any:
 
 def _converted(field: FieldDescriptor, text: str) -> Any:
     if is_json(field):
-        return orjson.loads(_content(text))
+        return orjson.loads(text)
     if field.enum_type is not None:
         # What is no word of ours may be the value's full name.
         return enum_choices(field.enum_type).get(kebab(text), text)
@@ -135,7 +156,7 @@ def read_object(text: str) -> dict[str, Any]:
         CliError: it is none.
     """
     try:
-        content = orjson.loads(_content(text))
+        content = orjson.loads(_file_or_text(text))
     except orjson.JSONDecodeError as error:
         raise CliError(f"the arguments are not JSON: {error}", exit_code=ExitCode.USAGE) from None
     if not isinstance(content, dict):
@@ -165,14 +186,43 @@ def _field(descriptor: Descriptor, key: str) -> FieldDescriptor:
     )
 
 
-def _content(text: str) -> str | bytes:
-    if text == "-":
-        return sys.stdin.buffer.read()
-    if not text.startswith("@"):
+def _content(field: FieldDescriptor, text: str) -> str:
+    """The text, or what the file that it names holds: base64 for bytes, as they are typed."""
+    if is_json(field):
+        return _decoded(text, _file_or_text(text))
+    if not takes_file(field) or not text.startswith("@"):
         return text
+    if text.startswith("@@"):
+        return text[1:]
+    content = _read(text[1:])
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return base64.b64encode(content).decode()
+    return _decoded(text, content)
+
+
+def _file_or_text(text: str) -> bytes:
+    if text == "-":
+        return _read(text)
+    return _read(text[1:]) if text.startswith("@") else text.encode()
+
+
+def _decoded(name: str, content: bytes) -> str:
     try:
-        return Path(text[1:]).read_bytes()
+        # Some editors begin a file with a mark of its encoding.
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CliError(
+            f"{name.lstrip('@')} cannot be read: it is not UTF-8 text", exit_code=ExitCode.USAGE
+        ) from None
+
+
+def _read(name: str) -> bytes:
+    """What a file holds; `-` is stdin."""
+    if name == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
     except OSError as error:
         raise CliError(
-            f"{text[1:]} cannot be read: {error.strerror}", exit_code=ExitCode.USAGE
+            f"{name} cannot be read: {error.strerror}", exit_code=ExitCode.USAGE
         ) from None

@@ -20,7 +20,10 @@ from toolmesh_cli.parameters import (
     Parameters,
     has_workspace_default,
     is_required,
+    request_fields,
+    request_json,
     rows_field,
+    wrapper_of,
 )
 from toolmesh_cli.pushed import pushed_workspaces
 from toolmesh_cli.suggestions import SuggestingGroup
@@ -108,9 +111,8 @@ def method_command(name: str, method: Method) -> click.Command:
             calling.send_rows(session, method, parameters.rows(values), as_json=as_json)
             return
         arguments = parameters.arguments(values)
-        if method.tool is not None:
-            _fill_workspace(method, arguments, session)
-        request = build_request(method, arguments)
+        _fill_workspace(method, arguments, session)
+        request = build_request(method, request_json(method, arguments))
         wanted = Wanted(typed=_as_option, limit=limit)
         calling.call_and_print(session, method, request, wanted, as_json=as_json)
 
@@ -145,9 +147,13 @@ def limit_option() -> click.Option:
 
 def _help(method: Method, *, asked_for: Sequence[str]) -> str:
     access = method.policy.scope or ("nothing" if method.policy.public else "any valid token")
-    lines = [method.comment, f"Needs: {access}. Takes {method.policy.timeout_seconds:g} s at most."]
+    lines = [method.comment]
+    if wrapper_of(method) is not None:
+        # What is different where a request stands in another one.
+        lines.append(contract().comments.of(method.input.full_name))
+    lines += [f"Needs: {access}. Takes {method.policy.timeout_seconds:g} s at most."]
     if method.tool:
-        lines[1] += f" Tool: {method.tool.name}."
+        lines[-1] += f" Tool: {method.tool.name}."
     if asked_for:
         lines.append(f"Asks for, or reads as lines from stdin: {', '.join(asked_for)}.")
     return "\n\n".join(lines)
@@ -155,7 +161,7 @@ def _help(method: Method, *, asked_for: Sequence[str]) -> str:
 
 def field_helps(method: Method) -> dict[str, str]:
     """What the proto says of each field of a method's request."""
-    return {field.name: _field_help(method, field) for field in method.input.fields}
+    return {field.name: _field_help(method, field) for field in request_fields(method)}
 
 
 def _field_help(method: Method, field: FieldDescriptor) -> str:
@@ -166,14 +172,15 @@ def _field_help(method: Method, field: FieldDescriptor) -> str:
 
 
 def _fill_workspace(method: Method, arguments: dict[str, Any], session: Session) -> None:
-    """Lets a tool work on what the current folder was pushed to."""
-    field = method.input.fields_by_name.get("workspace")
-    if field is None or "workspace" in arguments:
+    """Lets a command work on what its caller pushed the current folder to."""
+    fields = (f for f in request_fields(method) if has_workspace_default(method, f))
+    field = next(fields, None)
+    if field is None or field.name in arguments:
         return
     known = pushed_workspaces(session.mesh_name(), Path.cwd(), environ=session.environ)
     subject = asyncio.run(_subject(session)) if known else ""
     if subject in known:
-        arguments["workspace"] = known[subject]
+        arguments[field.name] = known[subject]
     elif is_required(field):
         raise _no_workspace(session, known, subject)
 

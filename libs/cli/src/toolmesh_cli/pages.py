@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import grpc.aio
 
 PAGE_FIELDS: Final = ("page_size", "page_token")
+BUDGET_FIELD: Final = "max_tokens"
 _NEXT: Final = "next_page_token"
-_BUDGET: Final = "max_tokens"
+# An answer with one of them may be less than all.
+ANSWER_BOUNDS: Final = (_NEXT, "truncated")
 # Where the proto does not bound a page.
 _MOST_A_PAGE: Final = 1000
 
@@ -59,7 +61,7 @@ async def call_pages(
     name, most = _items_of(method.output).name, most_a_page(method)
     page: Any = type(request)()
     page.CopyFrom(request)
-    budget, spent = getattr(page, _BUDGET, 0), 0
+    budget, spent = getattr(page, BUDGET_FIELD, 0), 0
     items: list[Any] = []
     last: Any = None
     while True:
@@ -111,11 +113,11 @@ def how_to_see_more(method: Method, request: Any, answer: Any, wanted: Wanted) -
     following = getattr(answer, _NEXT, "")
     if not following and not getattr(answer, "truncated", False):
         return ""
-    budget = getattr(request, _BUDGET, 0)
-    budget_name = wanted.typed(_BUDGET, "").rstrip("=")
+    budget = getattr(request, BUDGET_FIELD, 0)
+    budget_name = wanted.typed(BUDGET_FIELD, "").rstrip("=")
     larger = f"a larger {budget_name}"
     if not following:
-        can_grow = _BUDGET in method.input.fields_by_name
+        can_grow = BUDGET_FIELD in method.input.fields_by_name
         return f"this is not all: {larger} shows more" if can_grow else "this is not all"
     items = _items_of(method.output)
     shown = len(getattr(answer, items.name))
@@ -150,7 +152,7 @@ def _items_of(output: Any) -> FieldDescriptor:
 
 
 def _at_once(method: Method, wanted: Wanted) -> str:
-    sizes = (PAGE_FIELDS[0], _BUDGET)
+    sizes = (PAGE_FIELDS[0], BUDGET_FIELD)
     known = [wanted.typed(n, "").rstrip("=") for n in sizes if n in method.input.fields_by_name]
     return f"a larger {' and '.join(known)} shows more at once"
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 import click
 from google.protobuf.descriptor import FieldDescriptor
 
-from toolmesh_cli.arguments import enum_choices, typed_value, value_kind
-from toolmesh_cli.pages import PAGE_FIELDS, is_paged
+from toolmesh_cli.arguments import enum_choices, takes_file, typed_value, value_kind
+from toolmesh_cli.pages import ANSWER_BOUNDS, BUDGET_FIELD, PAGE_FIELDS, is_paged
 from toolmesh_cli.rows import Rows, read_rows
 from toolmesh_cli.secrets import ask_secret, is_secret
-from toolmesh_contracts.contract import Method
+from toolmesh_contracts.contract import Method, SideEffect
 from toolmesh_contracts.field_rules import rules_of
 
 # Options that every command has.
@@ -43,12 +43,39 @@ def is_required(field: FieldDescriptor) -> bool:
 
 def has_workspace_default(method: Method, field: FieldDescriptor) -> bool:
     """Whether the field may be filled with what the current folder was pushed to."""
-    return method.tool is not None and field.name == "workspace"
+    harmless = method.tool is not None or method.policy.side_effect == SideEffect.READ
+    return harmless and field.name == "workspace" and field.name not in words_of(method)
+
+
+def wrapper_of(method: Method) -> FieldDescriptor | None:
+    """The message that is all there is in the request; its fields are typed in its place."""
+    fields = method.input.fields
+    only = fields[0] if len(fields) == 1 else None
+    if only is None or only.is_repeated or only.message_type is None or _listed(only):
+        return None
+    return None if only.message_type.full_name.startswith("google.protobuf.") else only
+
+
+def request_fields(method: Method) -> Sequence[FieldDescriptor]:
+    """The fields that are typed, those that bound an answer left out where it has no bounds."""
+    wrapper = wrapper_of(method)
+    if wrapper is None:
+        return [f for f in method.input.fields if not (is_paged(method) and f.name in PAGE_FIELDS)]
+    bounded = any(name in method.output.fields_by_name for name in ANSWER_BOUNDS)
+    unused = () if bounded else (*PAGE_FIELDS, BUDGET_FIELD)
+    inner: Any = wrapper.message_type
+    return [f for f in inner.fields if f.name not in unused]
+
+
+def request_json(method: Method, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The JSON form of the request whose typed fields are the arguments."""
+    wrapper = wrapper_of(method)
+    return arguments if wrapper is None else {wrapper.name: arguments}
 
 
 def words_of(method: Method) -> tuple[str, ...]:
     """The fields that are typed as words: what the HTTP path names, and the id of something new."""
-    if method.tool is not None:
+    if method.tool is not None or wrapper_of(method) is not None:
         return ()
     named = {name for rule in method.http for name in _VARIABLE.findall(rule.path)}
     fields = method.input.fields
@@ -72,8 +99,7 @@ class Parameters:
         self._method = method
         self._help = help_of
         self._words = words_of(method)
-        skipped = PAGE_FIELDS if is_paged(method) else ()
-        self._fields = [_parameter(f) for f in method.input.fields if f.name not in skipped]
+        self._fields = [_parameter(f) for f in request_fields(method)]
         rest = [f for f in self._fields if f.field.name not in self._words]
         self._only_secrets = all(is_secret(each.field) for each in rest)
 
@@ -89,7 +115,7 @@ class Parameters:
             yield from self._click_parameters(each)
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON form of the request, from what click read; secrets are asked for.
+        """The JSON form of the fields, from what click read; secrets are asked for.
 
         Raises:
             CliError: a value cannot be one of its field's.
@@ -156,7 +182,8 @@ class Parameters:
 
 
 def _metavar(field: FieldDescriptor) -> str:
-    return value_kind(field).partition(" (")[0].upper().replace(" ", "-")
+    kind = value_kind(field).partition(" (")[0].upper().replace(" ", "-")
+    return f"{kind}|@FILE" if takes_file(field) else kind
 
 
 def _parameter(field: FieldDescriptor) -> FieldParameter:

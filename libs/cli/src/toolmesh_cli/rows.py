@@ -125,10 +125,11 @@ def _column(title: str, descriptor: Descriptor) -> FieldDescriptor:
 
 
 def _cell(field: FieldDescriptor, text: str) -> Any:
+    # Who wrote the file may not have other files read.
     if not field.is_repeated:
-        return typed_value(field, text)
+        return typed_value(field, text, files=False)
     items = (item.strip() for item in text.replace(";", ",").split(","))
-    return [typed_value(field, item) for item in items if item]
+    return [typed_value(field, item, files=False) for item in items if item]
 
 
 def _faults(line: int, row: Any, descriptor: Descriptor) -> Iterator[str]:

@@ -13,6 +13,13 @@ from toolmesh_cli.failures import ExitCode
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pushed")]
 
 _FUNCTIONS = 120
+_RULE = """rules:
+  - id: mine
+    languages: [python]
+    severity: ERROR
+    message: no loads
+    pattern: yaml.load(...)
+"""
 
 
 def test_no_limit_shows_all_pages(toolmesh: Callable[..., Any]) -> None:
@@ -96,3 +103,26 @@ def test_each_subject_pushes_to_a_workspace_of_its_own(
     assert json.loads(toolmesh("push", "--new", "--json").out)["workspace"] != first
     assert toolmesh("push", "--workspace", first).code == 0
     assert json.loads(toolmesh("push", "--json").out)["workspace"] == first
+
+
+def test_a_request_in_a_request_takes_options_and_the_folder(
+    toolmesh: Callable[..., Any],
+) -> None:
+    """A SARIF file of this folder by a rule file, without a word of JSON; streams do so as well."""
+    Path("mine.yaml").write_text(_RULE)
+    ran = toolmesh("semgrep", "export-sarif", "--rules", "@mine.yaml", "--include", "load_1.py")
+    assert ran.code == 0
+    assert [result["ruleId"] for result in json.loads(ran.out)["runs"][0]["results"]] == ["mine"]
+    options = ("--rules", "@mine.yaml", "--include", "load_1.py")
+    steps = toolmesh("semgrep", "watch-scan", *options, "--json").out.splitlines()
+    assert json.loads(steps[-1])["summary"]["findingCount"] == 1
+    assert toolmesh("repomap", "index").code == 0
+    assert toolmesh("codesearch", "index", "--words-only").code == 0
+
+
+def test_rules_longer_than_a_command_line_come_from_a_file(toolmesh: Callable[..., Any]) -> None:
+    """They arrive whole."""
+    long = "# long\n" * 30_000 + _RULE
+    Path("long.yaml").write_text(long)
+    ran = toolmesh("semgrep", "validate", "--rules", "@long.yaml", "--json")
+    assert json.loads(ran.out)["ruleIds"] == ["mine"]

@@ -1,16 +1,19 @@
 """What is typed becomes the JSON form of a request."""
 
+import io
 from pathlib import Path
 
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 
+from toolmesh.workspace.v1 import workspace_service_pb2
 from toolmesh_cli.arguments import (
     build_request,
     enum_choices,
     kebab,
     read_object,
     read_pairs,
+    takes_file,
     typed_value,
     value_kind,
 )
@@ -30,6 +33,12 @@ def field(message: str, name: str) -> FieldDescriptor:
             if descriptor.name == message:
                 return descriptor.fields_by_name[name]
     raise LookupError(message)
+
+
+def field_of_request(method_name: str, name: str) -> FieldDescriptor:
+    """A field of the request of a method."""
+    known = next(m for m in Contract.load().methods if m.name == method_name)
+    return known.input.fields_by_name[name]
 
 
 MAP = "/toolmesh.repomap.v1.RepomapService/Map"
@@ -134,3 +143,59 @@ def test_messages_and_flags_are_typed_as_json() -> None:
     assert typed_value(flag, "yes") is True
     with pytest.raises(CliError, match="true or false"):
         typed_value(flag, "perhaps")
+
+
+def test_a_long_text_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`@file` is its text, `@-` that of stdin, and `@@x` the text `@x`."""
+    rules = field_of_request("Scan", "rules")
+    file = tmp_path / "my.yaml"
+    file.write_text("rules: [é]\n", "utf-8-sig")
+    assert typed_value(rules, f"@{file}") == "rules: [é]\n"
+    assert typed_value(rules, "@@x") == "@x"
+    assert typed_value(rules, "rules: []") == "rules: []"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"rules: [stdin]")))
+    assert typed_value(rules, "@-") == "rules: [stdin]"
+
+
+def test_bytes_may_come_from_a_file(tmp_path: Path) -> None:
+    """They are taken as they are; what is typed is base64."""
+    data = workspace_service_pb2.BlobChunk.DESCRIPTOR.fields_by_name["data"]
+    file = tmp_path / "blob"
+    file.write_bytes(b"\xff\x00")
+    assert typed_value(data, f"@{file}") == typed_value(data, "/wA=") == "/wA="
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, content: bytes | None) -> None:
+    """It is named, whether it is missing or no text."""
+    file = tmp_path / "my.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(CliError, match=rf"{file} cannot be read: ") as caught:
+        typed_value(field_of_request("Scan", "rules"), f"@{file}")
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("method_name", "name"),
+    [("Search", "query"), ("Search", "exact_text"), ("Map", "question"), ("Scan", "pattern")],
+)
+def test_a_text_that_may_begin_with_an_at_sign_is_kept(method_name: str, name: str) -> None:
+    """Who looks for a decorator means no file."""
+    assert typed_value(field_of_request(method_name, name), "@dataclass") == "@dataclass"
+
+
+def test_no_secret_is_read_from_a_file_that_is_named() -> None:
+    """Only long texts and bytes are, and of these no secret."""
+    fields = [f for known in Contract.load().methods for f in known.input.fields]
+    assert {f.full_name.removeprefix("toolmesh.") for f in fields if takes_file(f)} == {
+        "semgrep.v1.ScanRequest.rules",
+        "semgrep.v1.ValidateRuleRequest.rules",
+    }
+
+
+def test_a_row_of_a_file_reads_no_other_file(tmp_path: Path) -> None:
+    """Who wrote the rows is not who runs the command."""
+    file = tmp_path / "secret"
+    file.write_text("rules:")
+    assert typed_value(field_of_request("Scan", "rules"), f"@{file}", files=False) == f"@{file}"

@@ -15,6 +15,7 @@ from toolmesh_cli.command_names import command_groups
 from toolmesh_cli.derived import BUILT_IN, BY_FLAG, command_group, contract, groups, method_command
 from toolmesh_cli.failures import CliError, ExitCode
 from toolmesh_cli.method_names import find_method
+from toolmesh_cli.parameters import has_workspace_default, request_fields
 from toolmesh_cli.pushed import remember_push
 from toolmesh_cli.secrets import is_secret
 
@@ -246,3 +247,44 @@ def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> Non
     """As help, not as an error."""
     assert run(["users"]) == ExitCode.USAGE
     assert capsys.readouterr().err.startswith("Usage: toolmesh users")
+
+
+@pytest.mark.parametrize("command", ["export-sarif", "watch-scan"])
+def test_a_request_in_a_request_is_typed_by_its_own_fields(command: str) -> None:
+    """The options are those of the command that takes the inner one alone, but for its bounds."""
+    scan = {p.name: p for p in method_command("scan", groups()["semgrep"]["scan"]).params}
+    made = method_command(command, groups()["semgrep"][command])
+    options = {p.name: p for p in made.params}
+    assert set(options) == set(scan) - {"max_tokens", "page_token"}
+    for name, option in options.items():
+        assert isinstance(option, click.Option)
+        assert (option.help, option.required) == (scan[name].help, scan[name].required)
+
+
+def test_only_commands_that_change_nothing_or_are_tools_take_the_folders_workspace() -> None:
+    """And none where the workspace is a word: `workspaces delete` names it."""
+    taking = {
+        (group, name)
+        for group, commands in groups().items()
+        for name, method in commands.items()
+        if any(has_workspace_default(method, field) for field in request_fields(method))
+    }
+    assert {("repomap", "index"), ("codesearch", "index"), ("semgrep", "watch-scan")} <= taking
+    assert not any(group == "workspaces" for group, _ in taking)
+
+
+@pytest.mark.parametrize(
+    "words", [("repomap", "index"), ("codesearch", "index"), ("semgrep", "export-sarif")]
+)
+def test_every_command_says_how_its_workspace_becomes_known(
+    toolmesh: Callable[..., Any], words: tuple[str, str]
+) -> None:
+    """Not only tools have the folder's workspace as their default."""
+    assert "toolmesh push" in toolmesh(*words).err
+
+
+def test_help_says_what_may_be_a_file(toolmesh: Callable[..., Any]) -> None:
+    """In a word, at the option."""
+    shown = toolmesh("semgrep", "scan", "--help").out
+    assert "--rules TEXT|@FILE" in shown
+    assert "--pattern TEXT " in shown
