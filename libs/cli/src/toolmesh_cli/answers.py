@@ -1,24 +1,21 @@
 """Shows an answer: its text if it has one, tables and facts else, or its JSON."""
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC
 from typing import Any
 
 import click
 from google.api.httpbody_pb2 import HttpBody
 from google.protobuf import json_format
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from toolmesh_cli import audit_events
-from toolmesh_cli.arguments import kebab
+from toolmesh_cli.facts import brief, fact_of, facts_of, is_plain, item_text, phrase, words
 from toolmesh_cli.pages import count_of
-from toolmesh_cli.places import is_place, print_place
+from toolmesh_cli.places import is_place, places_inside, print_file, print_place
 from toolmesh_cli.secrets import is_secret
 from toolmesh_cli.tables import print_pairs, print_table
-from toolmesh_cli.wording import size, span
 
 _LONG_TEXT = 200
 _ROWS_SHOWN = 200
@@ -29,15 +26,9 @@ _LEFT_OUT_OF_TABLES = ("update_time",)
 # Beside a text, lists are notes in the margin.
 _ROWS_SHOWN_BESIDE_TEXT = 10
 
-_DIGEST = re.compile(r"[0-9a-f]{40,}")
 _BODY = HttpBody.DESCRIPTOR.full_name
 # Its two kinds have nothing in common, so columns made of its fields would be half empty.
 _AUDIT_EVENT = "toolmesh.audit.v1.AuditEvent"
-
-# What a list goes on with; `pages` says what to do with it.
-_FOR_PROGRAMS = ("next_page_token",)
-
-Fact = tuple[str, str]
 
 
 def print_json(message: Any, *, compact: bool = False) -> None:
@@ -70,21 +61,46 @@ def print_answer(message: Any) -> None:
         if not isinstance(content, bytes):
             _print_margin(message, skipped)
         return
-    places = next((field for field, _ in _lists(message) if is_place(field)), None)
-    if places is not None:
-        for place in getattr(message, places.name):
-            print_place(place, _item)
-        _print_margin(message, places.name)
+    if _is_empty_text(message):
+        _print_margin(message, message.DESCRIPTOR.fields[0].name)
         return
-    _print_facts(message)
+    if not _print_places(message):
+        _print_facts(message)
+
+
+def _is_empty_text(message: Any) -> bool:
+    """Whether the answer is about a text, of which nothing fitted into the budget."""
+    first = message.DESCRIPTOR.fields[0] if message.DESCRIPTOR.fields else None
+    is_text = first is not None and not first.is_repeated and first.type == first.TYPE_STRING
+    return is_text and getattr(message, "token_count", 1) == 0
+
+
+def _print_places(message: Any) -> bool:
+    """Prints an answer about places in code, or files with places in them; False: it is not."""
+    only = message.ListFields()
+    if len(only) == 1 and not only[0][0].is_repeated and is_place(only[0][0]):
+        print_place(only[0][1], item_text)
+        return True
+    for field, items in _lists(message):
+        inside = places_inside(field)
+        if not is_place(field) and (inside is None or not items):
+            continue
+        for item in items:
+            if inside is None:
+                print_place(item, item_text)
+            else:
+                print_file(item, item_text, inside)
+        _print_margin(message, field.name)
+        return True
+    return False
 
 
 def _print_facts(message: Message) -> None:
     """The single values, then the lists as tables."""
-    pairs, tables = list(_facts(message)), []
+    pairs, tables = [(fact.name, fact.value) for fact in facts_of(message)], []
     for field, items in _lists(message):
         if items and len(items) <= _ITEMS_IN_LINE and not isinstance(items[0], Message):
-            pairs.append((_words(field.name), ", ".join(_item(field, item) for item in items)))
+            pairs.append((words(field.name), ", ".join(item_text(field, item) for item in items)))
         else:
             tables.append((field, items))
     if pairs:
@@ -93,7 +109,7 @@ def _print_facts(message: Message) -> None:
         if not items and pairs:
             continue
         if pairs or len(tables) > 1:
-            click.echo(f"\n{_words(field.name)}:" if pairs else f"{_words(field.name)}:")
+            click.echo(f"\n{words(field.name)}:" if pairs else f"{words(field.name)}:")
         # How many items of a list that comes in pages are shown, the caller has said.
         paged = "next_page_token" in message.DESCRIPTOR.fields_by_name
         _print_items(field, items, most=len(items) if paged else _ROWS_SHOWN)
@@ -103,7 +119,7 @@ def _print_facts(message: Message) -> None:
 
 def _print_secrets(message: Message, secrets: Sequence[FieldDescriptor]) -> None:
     """The secrets to stdout and all else to stderr: `> key.txt` keeps the key and nothing more."""
-    names = {_words(field.name) for field in secrets}
+    names = {words(field.name) for field in secrets}
     print_pairs(
         [(name, value) for name, value in _all_facts(message) if name not in names], err=True
     )
@@ -112,12 +128,12 @@ def _print_secrets(message: Message, secrets: Sequence[FieldDescriptor]) -> None
         click.echo(getattr(message, field.name))
 
 
-def _all_facts(message: Message) -> Iterator[Fact]:
+def _all_facts(message: Message) -> Iterator[tuple[str, str]]:
     """The single values, and the lists as one value each."""
-    yield from _facts(message)
+    yield from ((fact.name, fact.value) for fact in facts_of(message))
     for field, items in _lists(message):
         if items:
-            yield _words(field.name), ", ".join(_item(field, item) for item in items)
+            yield words(field.name), ", ".join(item_text(field, item) for item in items)
 
 
 def _long_text(message: Any) -> tuple[str | bytes, str] | None:
@@ -139,21 +155,20 @@ def _write(content: str | bytes) -> None:
 
 
 def _print_margin(message: Message, skipped: str) -> None:
-    stated = (fact for fact in _facts(message) if fact[0] != _words(skipped))
-    facts = [phrase for name, value in stated if (phrase := _phrase(name, value))]
-    if facts:
-        click.echo(click.style(" · ".join(facts), dim=True), err=True)
+    stated = [phrase(fact) for fact in facts_of(message) if fact.name != words(skipped)]
+    if any(stated):
+        click.echo(click.style(" · ".join(filter(None, stated)), dim=True), err=True)
     for field, items in _lists(message):
         if field.name == skipped or not items:
             continue
         if is_place(field):
             # No note in the margin: what was asked for, beside the text that was made of it.
             for place in items:
-                print_place(place, _item, err=True)
+                print_place(place, item_text, err=True)
             continue
-        click.echo(click.style(f"{_words(field.name)}:", dim=True), err=True)
+        click.echo(click.style(f"{words(field.name)}:", dim=True), err=True)
         for item in items[:_ROWS_SHOWN_BESIDE_TEXT]:
-            click.echo(click.style(f"  {_item(field, item)}", dim=True), err=True)
+            click.echo(click.style(f"  {item_text(field, item)}", dim=True), err=True)
         if more := _more(message, field, items, _ROWS_SHOWN_BESIDE_TEXT):
             click.echo(click.style(f"  {more}", dim=True), err=True)
 
@@ -170,37 +185,12 @@ def _more(message: Message, field: FieldDescriptor, items: Sequence[Any], shown:
     )
 
 
-def _phrase(name: str, value: str) -> str:
-    """A fact as a part of a sentence: `119 tokens`, `truncated`, `snapshot 1a2b…`."""
-    if name.endswith(" count"):
-        what = name.removesuffix(" count")
-        # Of what is named by what was done to it there is no plural.
-        return f"{value} {what}{'' if value == '1' or what.endswith('ed') else 's'}"
-    if value in ("yes", "no"):
-        return name if value == "yes" else ""
-    return f"{name} {_brief(value)}"
-
-
-def _facts(message: Any, prefix: str = "") -> Iterator[Fact]:
-    """The single values; those of a nested message have its name before them if need be."""
-    own = {field.name for field in message.DESCRIPTOR.fields}
-    for field in message.DESCRIPTOR.fields:
-        if field.is_repeated or (field.has_presence and not message.HasField(field.name)):
-            continue
-        value = getattr(message, field.name)
-        if isinstance(value, Message) and not _is_plain(value):
-            apart = own.isdisjoint(inner.name for inner in value.DESCRIPTOR.fields)
-            yield from _facts(value, prefix if apart else f"{prefix}{_words(field.name)} ")
-        elif value != "" and field.name not in _FOR_PROGRAMS:
-            yield _fact(field, value, prefix)
-
-
 def _lists(message: Any) -> Iterator[tuple[FieldDescriptor, Sequence[Any]]]:
     for field in message.DESCRIPTOR.fields:
         value = getattr(message, field.name)
         if field.is_repeated:
             yield field, _items(field, value)
-        elif isinstance(value, Message) and not _is_plain(value) and message.HasField(field.name):
+        elif isinstance(value, Message) and not is_plain(value) and message.HasField(field.name):
             yield from _lists(value)
 
 
@@ -215,7 +205,7 @@ def _print_items(field: FieldDescriptor, items: Sequence[Any], *, most: int) -> 
     if shown and field.message_type is not None and field.message_type.full_name == _AUDIT_EVENT:
         rows = [audit_events.cells(item) for item in shown]
         print_table(audit_events.COLUMNS, rows, right=audit_events.RIGHT)
-    elif shown and isinstance(shown[0], Message) and not _is_plain(shown[0]):
+    elif shown and isinstance(shown[0], Message) and not is_plain(shown[0]):
         columns = [c for c in shown[0].DESCRIPTOR.fields if c.name not in _LEFT_OUT_OF_TABLES]
         # A column without any value says nothing.
         used = [c for c in columns if any(_cell(c, item) for item in shown)]
@@ -224,7 +214,7 @@ def _print_items(field: FieldDescriptor, items: Sequence[Any], *, most: int) -> 
         print_table([_heading(column) for column in used], rows, right=numbers)
     else:
         for item in shown:
-            click.echo(_item(field, item))
+            click.echo(item_text(field, item))
     if len(items) > len(shown):
         click.echo(f"and {len(items) - len(shown)} more (--json shows all)", err=True)
 
@@ -242,89 +232,19 @@ _NUMBERS = (
 def _cell(column: FieldDescriptor, item: Message) -> str:
     if column.is_repeated:
         values = getattr(item, column.name)
-        text = ", ".join(_item(column, value) for value in values)
+        text = ", ".join(item_text(column, value) for value in values)
         # One long list would fold every line of the table; its length says enough.
         return text if len(text) <= _LIST_IN_CELL else f"{len(values)}"
     if column.has_presence and not item.HasField(column.name):
         return ""
-    text = _brief(_fact(column, getattr(item, column.name), "")[1])
+    text = brief(fact_of(column, getattr(item, column.name)).value)
     is_time = column.message_type is not None and column.message_type.name == "Timestamp"
     # Seconds would only make the table wider.
     return text[:-3] if is_time else text
 
 
 def _heading(column: FieldDescriptor) -> str:
-    return _words(column.name).removesuffix(" bytes")
-
-
-def _brief(value: str) -> str:
-    """A digest's beginning tells it apart; 64 digits of it only fill the line."""
-    return f"{value[:12]}…" if _DIGEST.fullmatch(value) else value
-
-
-def _item(field: FieldDescriptor, item: Any) -> str:
-    if isinstance(item, Message) and not _is_plain(item):
-        return " · ".join(value for _, value in _facts(item) if value)
-    return _fact(field, item, "")[1]
-
-
-def _fact(field: Any, value: Any, prefix: str) -> Fact:
-    """A field's name and value as people read them; units go from the name to the value."""
-    name = prefix + _words(field.name)
-    if isinstance(value, Message):
-        return name, _plain_text(value)
-    if field.enum_type is not None:
-        return name, enum_text(field.enum_type, value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _measured(name, value)
-    return name, _scalar_text(value)
-
-
-def _measured(name: str, value: int) -> Fact:
-    for unit, text in (
-        (" millis", f"{value:,} ms"),
-        (" seconds", f"{value:,} s"),
-        (" bytes", size(value)),
-    ):
-        if name.endswith(unit):
-            return name.removesuffix(unit), text
-    return name, f"{value:,}"
-
-
-def _scalar_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-def enum_text(enum: EnumDescriptor, value: int) -> str:
-    """A value of an enum in words."""
-    known = enum.values_by_number.get(value)
-    if known is None:
-        return str(value)
-    prefix = f"{kebab(enum.name)}-"
-    return kebab(known.name).removeprefix(prefix).replace("-", " ")
-
-
-def _is_plain(message: Message) -> bool:
-    return message.DESCRIPTOR.full_name.startswith("google.protobuf.")
-
-
-def _plain_text(message: Message) -> str:
-    kind = message.DESCRIPTOR.name
-    plain: Any = message
-    if kind == "Timestamp":
-        stated = plain.ToDatetime(tzinfo=UTC).astimezone()
-        return f"{stated:%Y-%m-%d %H:%M:%S}"
-    if kind == "Duration":
-        return span(plain.ToTimedelta().total_seconds())
-    return json_format.MessageToJson(message, indent=None, ensure_ascii=False)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return words(column.name).removesuffix(" bytes")
 
 
 def print_stream_item(message: Message, *, as_json: bool) -> None:

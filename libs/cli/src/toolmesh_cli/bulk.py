@@ -7,7 +7,8 @@ from typing import Any
 import click
 from google.protobuf.descriptor import FieldDescriptor
 
-from toolmesh_cli.answers import enum_text, print_json
+from toolmesh_cli.answers import print_json
+from toolmesh_cli.facts import enum_text
 from toolmesh_cli.rows import Rows
 from toolmesh_cli.wording import number
 from toolmesh_contracts.field_rules import rules_of

@@ -122,7 +122,8 @@ def how_to_see_more(method: Method, request: Any, answer: Any, wanted: Wanted) -
     items = _items_of(method.output)
     shown = len(getattr(answer, items.name))
     total = count_of(answer, items)
-    there = f"{shown:,} of {total:,} {_words(items)}" if total else f"more than {shown:,}"
+    there = f"{shown:,} of {total:,}" if total else f"there are more than {shown:,}"
+    there += f" {items.name.replace('_', ' ')}"
     if wanted.limit is None:
         next_page = wanted.typed(PAGE_FIELDS[1], following)
         return f"{there} on this page: {next_page} shows the next; {_at_once(method, wanted)}"
@@ -155,10 +156,6 @@ def _at_once(method: Method, wanted: Wanted) -> str:
     sizes = (PAGE_FIELDS[0], BUDGET_FIELD)
     known = [wanted.typed(n, "").rstrip("=") for n in sizes if n in method.input.fields_by_name]
     return f"a larger {' and '.join(known)} shows more at once"
-
-
-def _words(items: FieldDescriptor) -> str:
-    return items.name.replace("_", " ")
 
 
 def _singular(plural: str) -> str:

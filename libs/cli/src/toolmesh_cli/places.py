@@ -8,6 +8,8 @@ from typing import Any
 import click
 from google.protobuf.descriptor import FieldDescriptor
 
+Told = Callable[[FieldDescriptor, Any], str]
+
 # What is longer stands on lines of its own.
 _SHORT = 60
 _CODE = ("code", "lines", "text")
@@ -19,35 +21,65 @@ _IN_PLACE = ("path", *_LINES, *_COLUMNS, "end_line", "end_column", "code_start_l
 
 
 def is_place(field: FieldDescriptor) -> bool:
-    """Whether a list is of places in code: each has a path, and a line or a range of lines."""
-    if not field.is_repeated or field.message_type is None:
+    """Whether the field is of places in code: each has a path, and a line or a range of lines."""
+    if not _has_path(field):
         return False
-    fields = field.message_type.fields_by_name
-    path = fields.get("path")
-    is_path = path is not None and path.type == FieldDescriptor.TYPE_STRING
-    return is_path and not path.is_repeated and (_has_line(fields) or _range_of(fields) is not None)
+    fields: Mapping[str, Any] = _fields(field)
+    return _has_line(fields) or _range_of(fields) is not None
 
 
-def print_place(
-    message: Any, told: Callable[[FieldDescriptor, Any], str], *, err: bool = False
-) -> None:
-    """Prints one place to stdout or stderr; `told` says a field's value, or one of them."""
+def places_inside(field: FieldDescriptor) -> FieldDescriptor | None:
+    """The list of places in files, for a field of files: each has a line there, and no path."""
+    if not _has_path(field):
+        return None
+    inner = (f for f in _fields(field).values() if f.is_repeated and f.message_type is not None)
+    return next((f for f in inner if _has_line(_fields(f))), None)
+
+
+def print_place(message: Any, told: Told, *, path: str = "", err: bool = False) -> None:
+    """Prints one place to stdout or stderr.
+
+    Args:
+        told: says a field's value, or one of its values, in words.
+        path: the file that the place is in; empty: the message has it.
+    """
+    _print(message, told, path or message.path, err=err)
+
+
+def print_file(message: Any, told: Told, inside: FieldDescriptor) -> None:
+    """Prints a file to stdout, and then the places in it."""
+    _print(message, told, message.path, apart=inside.name)
+    for place in getattr(message, inside.name):
+        print_place(place, told, path=message.path)
+
+
+def _print(message: Any, told: Told, path: str, *, apart: str = "", err: bool = False) -> None:
     spot = _range_of(message.DESCRIPTOR.fields_by_name)
     notes: list[str] = []
     texts: list[str] = []
     for field, value in message.ListFields():
-        if field.name in _IN_PLACE or field is spot:
+        if field.name in (*_IN_PLACE, apart) or field is spot:
             continue
         text = _text(field, value, told)
         if not _DIGEST.fullmatch(text):
-            apart = field.name in _CODE or "\n" in text or len(text) > _SHORT
-            (texts if apart else notes).append(text)
+            alone = field.name in _CODE or "\n" in text or len(text) > _SHORT
+            (texts if alone else notes).append(text)
     place = message if spot is None else getattr(message, spot.name)
     numbers = [_first(place, names) for names in (_LINES, _COLUMNS)]
-    where = ":".join((message.path, *(str(number) for number in numbers if number)))
+    where = ":".join((path, *(str(number) for number in numbers if number)))
     click.echo("  ".join((click.style(where, bold=True), *notes)), err=err)
     for text in texts:
         click.echo(textwrap.indent(textwrap.dedent(text.rstrip("\n")), "    "), err=err)
+
+
+def _fields(field: FieldDescriptor) -> Mapping[str, Any]:
+    message: Any = field.message_type
+    return message.fields_by_name
+
+
+def _has_path(field: FieldDescriptor) -> bool:
+    path = _fields(field).get("path") if field.message_type is not None else None
+    return path is not None and path.type == FieldDescriptor.TYPE_STRING and not path.is_repeated
 
 
 def _has_line(fields: Mapping[str, Any]) -> bool:
@@ -67,11 +99,12 @@ def _first(place: Any, names: tuple[str, ...]) -> int:
     return 0 if name is None else getattr(place, name)
 
 
-def _text(field: FieldDescriptor, value: Any, told: Callable[[FieldDescriptor, Any], str]) -> str:
+def _text(field: FieldDescriptor, value: Any, told: Told) -> str:
     name = field.name.replace("_", " ")
     if isinstance(value, bool):
         return name
-    if field.is_repeated:
-        return ", ".join(told(field, item) for item in value)
-    is_number = isinstance(value, int | float) and field.enum_type is None
-    return f"{name} {told(field, value)}" if is_number else told(field, value)
+    values = list(value) if field.is_repeated else [value]
+    text = ", ".join(told(field, item) for item in values)
+    # A bare number would not say what it counts.
+    is_number = isinstance(values[0], int | float) and field.enum_type is None
+    return f"{name} {text}" if is_number else text

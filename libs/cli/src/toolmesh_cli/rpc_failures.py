@@ -1,6 +1,7 @@
 """Turns a failed call into a message with all that the mesh said about it."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -35,8 +36,9 @@ _HINTS = {
     _Code.DEADLINE_EXCEEDED: "try again; `toolmesh status` shows whether the mesh is well",
     _Code.UNIMPLEMENTED: "the mesh does not know this method: it may be older than this command",
 }
+_BadRequest = error_details_pb2.BadRequest
 _DETAIL_TYPES: tuple[Any, ...] = (
-    error_details_pb2.BadRequest,
+    _BadRequest,
     error_details_pb2.QuotaFailure,
     error_details_pb2.RetryInfo,
     error_details_pb2.RequestInfo,
@@ -47,16 +49,47 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> CliError:
     """The failure to show: the message, the fields at fault, when to try again."""
     code = error.code()
     message = error.details() or code.name.lower().replace("_", " ")
-    told = message.replace(" ", "")
-    lines = (line for detail in _details(error) for line in _lines(detail))
-    # The message often is the one violation there is.
-    details = [line for line in lines if line.replace(": ", "").replace(" ", "") not in told]
+    details = list(_details(error))
+    broken = [v for d in details if isinstance(d, _BadRequest) for v in d.field_violations]
+    headline = _headline(message, broken)
+    lines = [_line(each) for each in broken if not _says(headline, each)]
+    lines += [line for detail in details for line in _lines(detail) if line not in headline]
     return CliError(
-        message,
+        headline,
         exit_code=_EXIT_CODES.get(code, ExitCode.UNEXPECTED),
-        details=details,
+        details=lines,
         hint=_HINTS.get(code, ""),
     )
+
+
+def _headline(message: str, broken: Sequence[Any]) -> str:
+    """The message; with the field before it when it is what is said of one without naming it."""
+    for violation in broken:
+        if _tells(message, violation) and not _names(message, violation):
+            return f"{violation.field}: {message}"
+    return message
+
+
+def _says(headline: str, violation: Any) -> bool:
+    return _tells(headline, violation) and _names(headline, violation)
+
+
+def _tells(message: str, violation: Any) -> bool:
+    # The message may join field and description by a colon or by none.
+    description = _bare(violation.description)
+    return bool(description) and description in _bare(message)
+
+
+def _names(message: str, violation: Any) -> bool:
+    return re.search(rf"(?<!\w){re.escape(violation.field)}(?!\w)", message) is not None
+
+
+def _bare(text: str) -> str:
+    return text.replace(":", "").replace(" ", "").rstrip(".")
+
+
+def _line(violation: Any) -> str:
+    return f"{violation.field}: {violation.description}"
 
 
 def _details(error: grpc.aio.AioRpcError) -> Iterator[Any]:
@@ -73,10 +106,7 @@ def _details(error: grpc.aio.AioRpcError) -> Iterator[Any]:
 
 
 def _lines(detail: Message) -> Iterator[str]:
-    if isinstance(detail, error_details_pb2.BadRequest):
-        for violation in detail.field_violations:
-            yield f"{violation.field}: {violation.description}"
-    elif isinstance(detail, error_details_pb2.QuotaFailure):
+    if isinstance(detail, error_details_pb2.QuotaFailure):
         for quota in detail.violations:
             yield f"{quota.subject}: {quota.description}"
     elif isinstance(detail, error_details_pb2.RetryInfo):

@@ -8,8 +8,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from toolmesh.audit.v1 import audit_event_pb2, audit_service_pb2
 from toolmesh.catalog.v1 import catalog_service_pb2, status_pb2, status_service_pb2
+from toolmesh.codesearch.v1 import codesearch_service_pb2, hit_pb2
 from toolmesh.identity.v1 import api_key_pb2, api_key_service_pb2, user_pb2, user_service_pb2
-from toolmesh.repomap.v1 import repomap_pb2, repomap_service_pb2
+from toolmesh.repomap.v1 import (
+    repomap_pb2,
+    repomap_service_pb2,
+    symbol_pb2,
+    symbol_service_pb2,
+)
 from toolmesh.semgrep.v1 import finding_pb2, semgrep_service_pb2
 from toolmesh.workspace.v1 import workspace_pb2, workspace_service_pb2
 from toolmesh_cli.answers import print_answer, print_json
@@ -195,3 +201,80 @@ def test_places_in_code_are_shown_as_compilers_do(capfd: pytest.CaptureFixture[s
     )
     assert "99 tokens" in shown.err
     assert "2 suppressed ·" in shown.err
+
+
+def test_numbers_of_lines_are_named_and_whole(capfd: pytest.CaptureFixture[str]) -> None:
+    """`1,358, 1,363` could be four numbers of anything; so could a line above 999."""
+    hit = hit_pb2.Hit(path="a.py", start_line=1350, matched_lines=[1358, 1363, 1364])
+    print_answer(codesearch_service_pb2.SearchResponse(hits=[hit], hit_count=1234))
+    shown = capfd.readouterr()
+    assert shown.out == "a.py:1350  matched lines 1358, 1363, 1364\n"
+    assert "1,234 hits" in shown.err
+    item = symbol_pb2.OutlineItem(start_line=1350, end_line=1360, name="f")
+    print_answer(symbol_service_pb2.GetOutlineResponse(items=[item]))
+    assert "1350" in capfd.readouterr().out
+
+
+def test_a_count_says_what_it_counts(capfd: pytest.CaptureFixture[str]) -> None:
+    """Where its name does not, the proto's comment does; what is not there is left out."""
+    summary = semgrep_service_pb2.ScanSummary(baseline_count=5, file_count=83)
+    print_answer(semgrep_service_pb2.ScanResponse(summary=summary))
+    shown = capfd.readouterr().err
+    assert "findings were left out because the baseline has them: 5" in shown
+    assert "0 findings" in shown
+    assert "83 files" in shown
+    assert "scanned" not in shown
+    summary = semgrep_service_pb2.ScanSummary(scanned_file_count=1, file_count=83)
+    print_answer(semgrep_service_pb2.ScanResponse(summary=summary))
+    shown = capfd.readouterr().err
+    assert "1 scanned file" in shown
+    assert "baseline" not in shown
+
+
+def test_files_are_shown_with_the_places_in_them(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each definition of a structured map is a place that an editor can go to."""
+    symbols = [
+        repomap_pb2.MapSymbol(name="f", kind="function", start_line=3),
+        repomap_pb2.MapSymbol(name="g", kind="function", start_line=9),
+    ]
+    file = repomap_pb2.MapFile(path="a.py", language="python", symbols=symbols)
+    print_answer(repomap_service_pb2.MapResponse(files=[file], token_count=40))
+    shown = capfd.readouterr()
+    assert shown.out.splitlines() == ["a.py  python", "a.py:3  f  function", "a.py:9  g  function"]
+    assert "40 tokens" in shown.err
+
+
+def test_an_empty_text_leaves_a_file_empty(capfd: pytest.CaptureFixture[str]) -> None:
+    """A map into whose budget nothing fits is no table of facts."""
+    print_answer(repomap_service_pb2.MapResponse(truncated=True, left_out_file_count=7))
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "7 left out files" in shown.err
+
+
+def test_a_step_that_is_a_place_is_shown_as_one(capfd: pytest.CaptureFixture[str]) -> None:
+    """A finding of a stream looks like one of a list."""
+    place = finding_pb2.Range(start_line=7, start_column=5)
+    finding = finding_pb2.Finding(rule="no-eval", path="a.py", range=place)
+    print_answer(semgrep_service_pb2.WatchScanResponse(finding=finding))
+    assert capfd.readouterr().out == "a.py:7:5  no-eval\n"
+
+
+def test_what_is_not_shown_beside_a_text_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    """Also what the answer itself leaves out."""
+    skipped = [repomap_pb2.SkippedFile(path=f"{number}.js") for number in range(100)]
+    print_answer(
+        repomap_service_pb2.MapResponse(
+            map="a.py:\n", skipped_files=skipped, skipped_file_count=250
+        )
+    )
+    assert "and 240 more (--json shows 100 of them)" in capfd.readouterr().err
+
+
+def test_all_items_of_a_list_in_pages_are_shown(capfd: pytest.CaptureFixture[str]) -> None:
+    """`--limit` has said how many; nothing else bounds them."""
+    users = [user_pb2.User(id=f"user-{number}") for number in range(500)]
+    print_answer(user_service_pb2.ListUsersResponse(users=users))
+    shown = capfd.readouterr()
+    assert "user-499" in shown.out
+    assert shown.err == ""

@@ -69,6 +69,28 @@ def test_what_the_message_says_is_not_said_again() -> None:
     assert failure.details == ()
 
 
+@pytest.mark.parametrize(
+    ("message", "field", "description", "headline", "details"),
+    [
+        ("it is empty: say so", "query", "it is empty: say so", "query: it is empty: say so", ()),
+        ("path: 5 is too few", "path", "5 is too few", "path: 5 is too few", ()),
+        ("id is required", "id", "is required", "id is required", ()),
+        ("name `id`", "id", "name `id`", "name `id`", ()),
+        ("invalid: too few", "id", "too few.", "id: invalid: too few", ()),
+        ("two are wrong", "id", "is required", "two are wrong", ("id: is required",)),
+        ("two are wrong", "id", "", "two are wrong", ("id: ",)),
+    ],
+)
+def test_the_field_is_named_once_and_nothing_is_said_twice(
+    message: str, field: str, description: str, headline: str, details: tuple[str, ...]
+) -> None:
+    """In the headline where that is what is said of the field, else on a line of its own."""
+    violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
+    bad_request = error_details_pb2.BadRequest(field_violations=[violation])
+    failure = from_rpc_error(rpc_error(grpc.StatusCode.INVALID_ARGUMENT, message, bad_request))
+    assert (failure.message, failure.details) == (headline, details)
+
+
 def test_garbled_details_do_not_hide_the_message() -> None:
     """A status that cannot be read is left out."""
     trailing = grpc.aio.Metadata(("grpc-status-details-bin", b"\xff\xff"))

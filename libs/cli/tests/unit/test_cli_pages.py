@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from toolmesh.codesearch.v1 import codesearch_service_pb2, hit_pb2
+from toolmesh.identity.v1 import user_pb2, user_service_pb2
 from toolmesh.repomap.v1 import repomap_service_pb2
 from toolmesh.semgrep.v1 import finding_pb2, semgrep_service_pb2
 from toolmesh_cli.derived import contract, groups
@@ -44,7 +45,17 @@ def test_a_list_that_is_cut_says_what_cut_it(limit: int, max_tokens: int, told: 
     answer = codesearch_service_pb2.SearchResponse(hits=_HITS, hit_count=40, next_page_token="t")
     request = codesearch_service_pb2.SearchRequest(max_tokens=max_tokens)
     wanted = Wanted(typed=_OPTION, limit=limit)
-    assert how_to_see_more(_SEARCH, request, answer, wanted).replace("\n", "") == told
+    assert how_to_see_more(_SEARCH, request, answer, wanted) == told
+
+
+def test_where_no_count_is_known_there_are_more_than_are_shown() -> None:
+    """The list's name says of what."""
+    users = user_service_pb2.ListUsersResponse(users=[user_pb2.User()], next_page_token="t")
+    request = user_service_pb2.ListUsersRequest()
+    wanted = Wanted(typed=_OPTION, limit=1)
+    assert how_to_see_more(groups()["users"]["list"], request, users, wanted) == (
+        "there are more than 1 users: --limit 0 shows all"
+    )
 
 
 def test_a_page_names_the_option_with_the_next_one() -> None:
