@@ -1,8 +1,11 @@
 """Turns exceptions into `google.rpc.Status`, the one form in which the mesh fails."""
 
 import asyncio
+import string
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import grpc.aio
@@ -19,6 +22,13 @@ from toolmesh_serving.call import Call
 from toolmesh_serving.errors import ERROR_DOMAIN, Code, DeadlineExceeded, ToolmeshError, Unavailable
 
 _log = structlog.get_logger()
+
+# A status goes in the trailers, of which clients take 8 kB: its message twice, once with three
+# characters for each byte that is not ASCII, and once, with the details, in base64.
+_MOST_MESSAGE_BYTES = 1000
+_MOST_VIOLATION_BYTES = 2000
+_MOST_METADATA_BYTES = 1000
+_PLAIN = string.punctuation.replace("%", "") + " "
 
 # Codes of a service that we called which are the caller's business, passed on as they are.
 _PASSED_ON = {
@@ -58,31 +68,55 @@ def to_status(error: Exception, call: Call) -> Status:
 def foreseen_status(error: ToolmeshError) -> Status:
     """The status of a foreseen failure: one ErrorInfo, and what else helps the caller.
 
-    Keys and tokens that a caller gave where something else belongs are not repeated.
+    Keys and tokens that a caller gave where something else belongs are not repeated. What is too
+    long for the trailers is cut, and of very many fields at fault the first are told.
     """
-    return _status(error.code, without_secrets(error.message), *_details(error))
+    message = _cut(without_secrets(error.message), _MOST_MESSAGE_BYTES)
+    return _status(error.code, message, *_details(error))
 
 
 def _details(error: ToolmeshError) -> Iterator[Message]:
     yield error_details_pb2.ErrorInfo(
         reason=error.reason,
         domain=ERROR_DOMAIN,
-        metadata={name: without_secrets(value) for name, value in error.metadata.items()},
+        metadata={
+            name: _cut(without_secrets(value), _MOST_METADATA_BYTES // len(error.metadata))
+            for name, value in error.metadata.items()
+        },
     )
     if error.field_violations:
-        yield error_details_pb2.BadRequest(
-            field_violations=[
-                error_details_pb2.BadRequest.FieldViolation(
-                    field=without_secrets(violation.field),
-                    description=without_secrets(violation.description),
-                )
-                for violation in error.field_violations
-            ]
-        )
+        yield error_details_pb2.BadRequest(field_violations=_violations(error))
     if error.retry_after_seconds is not None:
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
         yield error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def _violations(error: ToolmeshError) -> Iterator[error_details_pb2.BadRequest.FieldViolation]:
+    left = _MOST_VIOLATION_BYTES
+    for violation in error.field_violations:
+        field = _cut(without_secrets(violation.field), _MOST_VIOLATION_BYTES // 4)
+        description = _cut(without_secrets(violation.description), _MOST_VIOLATION_BYTES // 4)
+        left -= _size(field) + _size(description)
+        if left < 0:
+            return
+        yield error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return as much of a text as has at most so many bytes in the trailers, and an ellipsis."""
+    sizes = accumulate(map(_size, text))
+    end = next((place for place, size in enumerate(sizes) if size > most), len(text))
+    return text if end == len(text) else f"{text[:end]}…"
+
+
+def _size(text: str) -> int:
+    """Return how many bytes a text has where all but printable ASCII is escaped."""
+    return (
+        len(text)
+        if text.isascii() and text.isprintable()
+        else len(quote(text, safe=_PLAIN, errors="replace"))
+    )
 
 
 def _passed_on(error: grpc.aio.AioRpcError) -> Status | None:

@@ -58,6 +58,30 @@ async def test_a_foreseen_failure_tells_all_it_knows(
     assert [entry["event"] for entry in logs] == ["call"]
 
 
+@pytest.mark.parametrize("letter", ["x", "é", "\x01", "%", "\U0001f600"])
+async def test_a_failure_that_has_much_to_tell_arrives(
+    serve: Any, bearer: Any, failure_of: Any, letter: str
+) -> None:
+    """What is too much for the trailers is cut, at the end, and the first fields are told."""
+    error = TreeUnknown(
+        f"no tree {letter * 5000}",
+        metadata={"tree": letter * 5000, "wood": letter * 5000},
+        field_violations=[FieldViolation(f"trees[{at}]", letter * at) for at in range(100)],
+        retry_after_seconds=1.5,
+    )
+    served = await serve(raising(error))
+    failure = await failure_of(say(served, bearer))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "TREE_UNKNOWN")
+    assert failure.message.startswith(f"no tree {letter * 50}")
+    assert failure.message.endswith("…")
+    assert failure.metadata["tree"] == failure.metadata["wood"]
+    assert failure.metadata["tree"].startswith(letter * 30)
+    assert 10 <= len(failure.fields) < 100
+    assert failure.fields["trees[9]"] == letter * 9
+    assert failure.retry_seconds == 1.5
+
+
 @pytest.mark.parametrize("code", list(Code))
 async def test_every_code_arrives_as_it_is(
     code: Code, serve: Any, bearer: Any, failure_of: Any

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from toolmesh_serving.errors import Code, FieldViolation, ToolmeshError
 
+# Of a path that a failure names; longer ones are cut in the middle.
+_MOST_CHARACTERS = 200
+
 
 class FocusPathUnknown(ToolmeshError):
     """Focus paths that are no files of the snapshot."""
@@ -16,9 +19,9 @@ class FocusPathUnknown(ToolmeshError):
         """Return the failure for the unknown paths, by their place in the request."""
         first = next(iter(unknown.values()))
         return cls(
-            f"the snapshot has no file {first!r}; paths count from the workspace's root",
+            f"the snapshot has no file {_shown(first)!r}; paths count from the workspace's root",
             field_violations=[
-                FieldViolation(f"focus_paths[{index}]", f"no file {path!r} in the snapshot")
+                FieldViolation(f"focus_paths[{index}]", f"no file {_shown(path)!r} in the snapshot")
                 for index, path in unknown.items()
             ],
         )
@@ -33,8 +36,9 @@ class PathUnknown(ToolmeshError):
     @classmethod
     def at(cls, field: str, path: str, why: str, nearest: Sequence[str]) -> "PathUnknown":
         """Return the failure for a path; `nearest` are files that may be meant."""
+        nearest = [near for near in nearest if len(near) <= _MOST_CHARACTERS]
         hint = f"; did you mean {', '.join(nearest)}?" if nearest else ""
-        message = f"{path!r} {why}; paths count from the workspace's root{hint}"
+        message = f"{_shown(path)!r} {why}; paths count from the workspace's root{hint}"
         return cls(
             message,
             metadata={"nearest_paths": "\n".join(nearest)} if nearest else {},
@@ -69,3 +73,8 @@ class BudgetTooSmall(ToolmeshError):
             metadata={"needed_tokens": str(needed)},
             field_violations=[FieldViolation("max_tokens", why)],
         )
+
+
+def _shown(path: str) -> str:
+    half = _MOST_CHARACTERS // 2
+    return path if len(path) <= _MOST_CHARACTERS else f"{path[:half]}…{path[-half:]}"

@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 # A change of what the columns mean, or of words.py or paths.py, whose outcome they hold: count this
 # up, and what is on disk is not used any more.
-_FORMAT = 3
+_FORMAT = 4
 _DIGEST_BYTES = 32
 _TABLES = ("symbols", "import_paths", "words")
 _ARRAYS = ("sizes", "languages", "roles", "symbol_form", "symbol_word_first", "symbol_word")
@@ -56,7 +56,7 @@ class IndexStore:
         self._suffix = f".{_version()}.npz"
         make_private_folder(self._folder)
         # What is no index of this version was left by another one, or by a write that was cut off.
-        for path in self._folder.iterdir():
+        for path in filter(Path.is_file, self._folder.iterdir()):
             if not path.name.endswith(self._suffix):
                 path.unlink(missing_ok=True)
             else:
@@ -95,15 +95,21 @@ class IndexStore:
 
     def _read(self, snapshot: str, take: Any) -> Any:
         path = self._path(snapshot)
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return take(arrays)
-        except FileNotFoundError:
-            return None
-        except _DAMAGE as error:
-            _log.warning("repomap.index_damaged", path=str(path), error=str(error))
-            path.unlink(missing_ok=True)
-            return None
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(path.open("rb"))
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                # Such as too many open files: the index is good.
+                _log.warning("repomap.index_not_read", path=str(path), error=str(error))
+                return None
+            try:
+                return take(stack.enter_context(np.load(file, allow_pickle=False)))
+            except _DAMAGE as error:
+                _log.warning("repomap.index_damaged", path=str(path), error=str(error))
+                path.unlink(missing_ok=True)
+                return None
 
     def _path(self, snapshot: str) -> Path:
         return self._folder / f"{snapshot}{self._suffix}"
@@ -111,7 +117,7 @@ class IndexStore:
     def _by_use(self) -> list[tuple[float, int, Path]]:
         """Return (time of last use, size, path) of all files, the longest unused first."""
         found: list[tuple[float, int, Path]] = []
-        for path in self._folder.glob(f"*{self._suffix}"):
+        for path in filter(Path.is_file, self._folder.glob(f"*{self._suffix}")):
             # Another thread may remove it meanwhile.
             with contextlib.suppress(FileNotFoundError):
                 stat = path.stat()

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ def lines_with(
     """
     pattern = _pattern(name, ignore_case=ignore_case)
     found: list[FoundLine] = []
-    definitions = list(definition_lines)
+    definitions = Counter(definition_lines)
     text = content.decode(errors="replace")
     in_comment = _in_comment(text if line_comment == "//" else "")
     number, start, end = 1, 0, -1
@@ -45,7 +46,7 @@ def lines_with(
         start = text.rfind("\n", 0, match.start()) + 1
         end = text.find("\n", match.start()) % (len(text) + 1)
         line = text[start:end]
-        defined = definitions.count(number)
+        defined = definitions[number]
         if defined and len(pattern.findall(line)) <= defined:
             continue
         if line_comment and line.lstrip().startswith(line_comment):

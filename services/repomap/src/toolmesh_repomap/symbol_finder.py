@@ -132,7 +132,7 @@ class SymbolFinder:
         file = next((file for file in snapshot if file.path == path), None)
         if file is None or not file.digest:
             raise await _unknown(snapshot, "path", path)
-        if path.endswith(".h"):
+        if path.lower().endswith(".h"):
             # What the language of a header is, other files tell.
             languages = await asyncio.to_thread(languages_of, snapshot)
         else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from toolmesh_outlines.outline_cache import OutlineCache
 from toolmesh_outlines.outliner import Outliner, Progress
@@ -258,3 +259,23 @@ async def test_what_another_version_left_is_removed(keepers: _Keepers) -> None:
     (folder / "abc.99.part").write_bytes(b"cut off")
     await keepers.restart()
     assert list(folder.iterdir()) == []
+
+
+async def test_an_index_that_cannot_be_opened_is_no_damage(keepers: _Keepers) -> None:
+    """It stays, whatever hinders; the service starts, and answers, and says so in its log."""
+    tree = _Tree(_random_tree(random.Random(6), 10))
+    first, _ = await (await keepers.restart()).index(tree)
+    await keepers.stop()
+    (path,) = keepers.files()
+    path.unlink()
+    path.mkdir()
+    (path.parent / "lost+found").mkdir()
+    with capture_logs() as entries:
+        again, _ = await (await keepers.restart()).index(tree)
+        await keepers.stop()
+    assert _says(again) == _says(first)
+    assert sorted(path.parent.iterdir()) == sorted([path, path.parent / "lost+found"])
+    assert {entry["event"] for entry in entries} == {
+        "repomap.index_not_read",
+        "repomap.index_not_kept",
+    }
