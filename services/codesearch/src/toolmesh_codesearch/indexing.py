@@ -1,7 +1,7 @@
 """Makes the indexes of snapshots, file by file, and only of what was not known before."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,6 +35,8 @@ _KIND_WEIGHTS = np.array(
     dtype=np.float32,
 )
 _SKIPPED = Outline(skipped="too large")
+# So much of the contents is held together; those of a tree may be gigabytes.
+_HELD_BYTES = 2**23
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,13 @@ class Indexer:
 
         async def take(batch: Sequence[OutlinedFile]) -> None:
             nonlocal done
-            readable = self._readable(batch, by_path)
-            contents = {digest: content async for digest, content in snapshot.read_many(readable)}
-            parts.update(await asyncio.to_thread(self._made, batch, by_path, contents, languages))
-            done += len(batch)
-            on_progress(Progress("files", done, len(files)))
+            for some in self._held_together(batch):
+                readable = self._readable(some, by_path)
+                contents = {key: content async for key, content in snapshot.read_many(readable)}
+                made = await asyncio.to_thread(self._made, some, by_path, contents, languages)
+                parts.update(made)
+                done += len(some)
+                on_progress(Progress("files", done, len(files)))
 
         # The next batch is parsed, in processes of its own, while one is taken apart.
         taking: asyncio.Task[None] | None = None
@@ -140,6 +144,19 @@ class Indexer:
         finally:
             if taking is not None:
                 taking.cancel()
+
+    def _held_together(self, batch: Iterable[OutlinedFile]) -> Iterator[list[OutlinedFile]]:
+        """Divide files by the size of what is read of them."""
+        files: list[OutlinedFile] = []
+        size = 0
+        for file in batch:
+            files.append(file)
+            size += file.size_bytes if file.size_bytes <= self._max_file_bytes else 0
+            if size >= _HELD_BYTES:
+                yield files
+                files, size = [], 0
+        if files:
+            yield files
 
     def _readable(
         self, batch: Iterable[OutlinedFile], by_path: dict[str, SnapshotFile]
