@@ -14,7 +14,7 @@ _LEAD_LINES = 2
 
 @dataclass(frozen=True, slots=True)
 class HitCode:
-    """Code of a hit: whole lines from `start_line` on; `truncated` when they are not all of it."""
+    """Code of a hit: lines from `start_line` on; `truncated` when some are missing or cut."""
 
     lines: Sequence[str]
     start_line: int
@@ -42,8 +42,9 @@ def code_of(unit: Unit, content: bytes, matched_lines: Sequence[int]) -> HitCode
     if matched_lines and last - first >= _MOST_LINES // 10:
         start = max(first, matched_lines[0] - _LEAD_LINES)
     end = min(last, start + _MOST_LINES - 1)
-    shown = [_cut(line) for line in lines[start - 1 : end]]
-    return HitCode(shown, start, truncated=start > first or end < last)
+    whole = [line.rstrip("\r") for line in lines[start - 1 : end]]
+    shown = [_cut(line) for line in whole]
+    return HitCode(shown, start, truncated=start > first or end < last or shown != whole)
 
 
 def shares(sizes: Sequence[int], budget: int) -> list[int]:
@@ -57,5 +58,4 @@ def shares(sizes: Sequence[int], budget: int) -> list[int]:
 
 
 def _cut(line: str) -> str:
-    line = line.rstrip("\r")
     return line if len(line) <= _MOST_LINE_CHARACTERS else line[:_MOST_LINE_CHARACTERS] + "…"

@@ -21,9 +21,11 @@ def test_long_code_begins_near_its_first_match() -> None:
 
 
 def test_very_long_lines_are_cut() -> None:
-    """A line of data does not eat the whole answer."""
+    """A line of data does not eat the whole answer, and that it was cut is said."""
     code = code_of(Unit("", "file", 1, 1, 1), b"x" * 10_000, ())
     assert len(code.text) < 500
+    assert code.truncated
+    assert not code_of(Unit("", "file", 1, 1, 1), b"x" * 400 + b"\r\n", ()).truncated
 
 
 def test_a_budget_is_shared() -> None:
