@@ -51,3 +51,10 @@ class SearchesBusy(ToolmeshError):
 
     code = Code.RESOURCE_EXHAUSTED
     reason = "SEARCHES_BUSY"
+
+
+class IndexesBusy(ToolmeshError):
+    """As many callers wait for indexes as the service can bear."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "INDEXES_BUSY"

@@ -80,7 +80,7 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
                 most_at_once=settings.codesearch_searches,
                 pattern_threads=stack.enter_context(ThreadPoolExecutor(PATTERN_THREADS)),
             ),
-            preparer=Preparer(keeper, queue.next_batch),
+            preparer=Preparer(keeper, queue.next_batch, most_at_once=settings.codesearch_indexes),
             snapshots=CachedSnapshotOpener(workspaces, contents),
             writer=AnswerWriter(count_tokens),
         )

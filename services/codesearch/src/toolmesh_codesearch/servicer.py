@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -65,11 +66,13 @@ class CodesearchServicer(codesearch_service_pb2_grpc.CodesearchServiceServicer):
     ) -> AsyncIterator[codesearch_service_pb2.IndexResponse]:
         """See the proto."""
         snapshot = await self._snapshots.open(request.workspace, request.snapshot)
-        async for step in self._preparer.prepare(snapshot, words_only=request.words_only):
-            if isinstance(step, Progress):
-                yield codesearch_service_pb2.IndexResponse(progress=_progress(step))
-            else:
-                yield codesearch_service_pb2.IndexResponse(summary=_summary(step))
+        steps = self._preparer.prepare(snapshot, words_only=request.words_only)
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, Progress):
+                    yield codesearch_service_pb2.IndexResponse(progress=_progress(step))
+                else:
+                    yield codesearch_service_pb2.IndexResponse(summary=_summary(step))
 
     async def _answer(self, kind: type[Answer], request: _Request, spec: SearchSpec) -> Answer:
         name = list_name(request)

@@ -46,6 +46,9 @@ class Settings(ServingSettings):
     codesearch_searches: int = Field(
         32, ge=1, description="How many searches may be under way at once."
     )
+    codesearch_indexes: int = Field(
+        32, ge=1, description="How many calls of `Index` may be under way at once."
+    )
     codesearch_kept_units: int = Field(
         250_000, ge=1, description="How many units the indexes in memory may have together."
     )

@@ -1,6 +1,7 @@
 """The codesearch service as its callers meet it: real servers, real model, a real workspace."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -58,8 +59,19 @@ def store_bytes() -> int:
 
 
 @pytest.fixture
+def index_calls() -> int:
+    """How many calls of `Index` may be under way."""
+    return 32
+
+
+@pytest.fixture
 async def codesearch(
-    identity_pattern: str, tmp_path: Path, token_of: TokenOf, model_file: Path, store_bytes: int
+    identity_pattern: str,
+    tmp_path: Path,
+    token_of: TokenOf,
+    model_file: Path,
+    store_bytes: int,
+    index_calls: int,
 ) -> AsyncGenerator[codesearch_service_pb2_grpc.CodesearchServiceStub]:
     """A running codesearch service, called by the developer ann."""
     address = service_address(identity_pattern, "codesearch")
@@ -68,6 +80,7 @@ async def codesearch(
         address_pattern=identity_pattern,
         data_folder=tmp_path / "codesearch",
         codesearch_store_bytes=store_bytes,
+        codesearch_indexes=index_calls,
     )
     token = await token_of("developer", subject="ann")
     settings.data_folder.mkdir()
@@ -507,6 +520,27 @@ async def test_a_workspace_is_deleted_while_it_is_indexed(
     assert (summary.file_count, summary.share_ready) == (150, 1)
     found = await codesearch.Search(pb.SearchRequest(workspace=again.workspace, query="load_77"))
     assert found.hits[0].path == "m77.py"
+
+
+@pytest.mark.parametrize("index_calls", [1])
+async def test_more_callers_than_places_wait_for_no_index(
+    codesearch: codesearch_service_pb2_grpc.CodesearchServiceStub, push_tree: Any, failure_of: Any
+) -> None:
+    """Who finds no place is told to come back, and has one when another has gone away."""
+    files = {f"m{n}.py": f"def load_{n}():\n    return {n}\n" for n in range(150)}
+    workspace = (await push_tree(files)).id
+    first = codesearch.Index(pb.IndexRequest(workspace=workspace), timeout=120)
+    request = pb.IndexRequest(workspace=workspace, words_only=True)
+    await first.read()
+    failure = await failure_of(codesearch.Index(request, timeout=120).read())
+    assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "INDEXES_BUSY")
+    first.cancel()
+    last = pb.IndexResponse()
+    async with asyncio.timeout(30):
+        while not last.summary.file_count:
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                last = [step async for step in codesearch.Index(request)][-1]
+    assert last.summary.file_count == 150
 
 
 @pytest.mark.parametrize("store_bytes", [2**20])
