@@ -8,6 +8,12 @@ import msgspec
 # outlines that were cached before are made anew.
 EXTRACTOR_VERSION = 6
 
+TOOK_TOO_LONG = "took too long to parse"
+CRASHED = "crashed the parser"
+NOT_PARSED = "could not be parsed"
+PASSING_FAILURES = frozenset({TOOK_TOO_LONG, CRASHED, NOT_PARSED})
+"""Why files were skipped that may be read another time: never kept on disk."""
+
 
 class Kind(StrEnum):
     """What a definition defines."""

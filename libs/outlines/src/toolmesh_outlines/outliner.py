@@ -5,6 +5,7 @@ objects, never lie in memory all together.
 """
 
 import asyncio
+import time
 from asyncio import FIRST_COMPLETED
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from toolmesh_outlines.languages import assign_languages
-from toolmesh_outlines.outline import Outline, decode_outline
+from toolmesh_outlines.outline import PASSING_FAILURES, Outline, decode_outline
 from toolmesh_outlines.outline_cache import OutlineCache, OutlineKey
 from toolmesh_outlines.worker_job import Job
 from toolmesh_outlines.worker_pool import GROUP_FILES, WorkerPool
@@ -26,6 +27,8 @@ _MOST_IN_FLIGHT = 16
 _BATCH_FILES = 256
 # Fewer, so that little is left to do with outlines when the last has been parsed.
 _PARSED_FILES = 128
+# How long a content is left alone on which parsing failed in passing.
+_REST_SECONDS = 600.0
 _NOTHING = Outline()
 
 
@@ -68,6 +71,9 @@ class Outliner:
 
     Without a cache, contents are parsed each time that they are asked for. `with_uses` tells
     whether outlines say what names are used; a cache has either those that do or those that don't.
+
+    A content that took too long or crashed the parser is tried again ten minutes later by the
+    `clock`.
     """
 
     def __init__(
@@ -77,11 +83,15 @@ class Outliner:
         *,
         max_file_bytes: int,
         with_uses: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pool = pool
         self._cache = cache
         self._max_file_bytes = max_file_bytes
         self._with_uses = with_uses
+        self._clock = clock
+        # Contents that are left alone: why, and until when.
+        self._resting: dict[OutlineKey, tuple[Outline, float]] = {}
 
     async def outline(
         self,
@@ -130,21 +140,36 @@ class Outliner:
         # In the order of their paths: what lies together often has the same names.
         ordered = [key for key in by_key if key in unknown]
         async with aclosing(self._parsed(snapshot, ordered)) as parsed:
-            async for encoded in parsed:
-                outlines = await asyncio.to_thread(_decoded, encoded)
+            async for outlines in parsed:
                 yield _outlined(outlines, by_key, is_parsed=True)
 
     def _cached(self, keys: list[OutlineKey]) -> dict[OutlineKey, Outline]:
-        return _decoded(self._cache.get_many(keys)) if self._cache is not None else {}
+        outlines = _decoded(self._cache.get_many(keys)) if self._cache is not None else {}
+        now = self._clock()
+        for key in keys:
+            resting, until = self._resting.get(key, (_NOTHING, now))
+            if until > now:
+                outlines[key] = resting
+        return outlines
 
-    def _keep(self, outlines: dict[OutlineKey, bytes]) -> None:
+    def _kept(self, encoded: dict[OutlineKey, bytes]) -> dict[OutlineKey, Outline]:
+        """Return outlines that are new, and keep them."""
+        outlines = _decoded(encoded)
+        failed = {
+            key: outline for key, outline in outlines.items() if outline.skipped in PASSING_FAILURES
+        }
+        now = self._clock()
+        resting = {key: kept for key, kept in self._resting.items() if kept[1] > now}
+        resting |= {key: (outline, now + _REST_SECONDS) for key, outline in failed.items()}
+        self._resting = resting
         if self._cache is not None:
-            self._cache.put_many(outlines)
+            self._cache.put_many({key: encoded[key] for key in outlines.keys() - failed.keys()})
+        return outlines
 
     async def _parsed(
         self, snapshot: Snapshot, keys: Iterable[OutlineKey]
-    ) -> AsyncGenerator[dict[OutlineKey, bytes]]:
-        """Yield the encoded outlines of contents that the cache does not have, and keep them."""
+    ) -> AsyncGenerator[dict[OutlineKey, Outline]]:
+        """Yield the outlines of contents that the cache does not have, and keep them."""
         languages: defaultdict[bytes, list[str]] = defaultdict(list)
         for digest, language in keys:
             languages[digest].append(language)
@@ -154,12 +179,10 @@ class Outliner:
             async for outlines in extracted:
                 batch |= outlines
                 if len(batch) >= _PARSED_FILES:
-                    await asyncio.to_thread(self._keep, batch)
-                    yield batch
+                    yield await asyncio.to_thread(self._kept, batch)
                     batch = {}
         if batch:
-            await asyncio.to_thread(self._keep, batch)
-            yield batch
+            yield await asyncio.to_thread(self._kept, batch)
 
     async def _extracted(
         self, snapshot: Snapshot, languages: dict[bytes, list[str]]

@@ -17,7 +17,7 @@ import traceback
 from typing import BinaryIO
 
 from toolmesh_outlines.extraction import extract_outline
-from toolmesh_outlines.outline import Outline, encode_outline
+from toolmesh_outlines.outline import NOT_PARSED, Outline, encode_outline
 from toolmesh_outlines.worker_job import Job, decode_jobs, encode_answers
 
 
@@ -43,7 +43,7 @@ def _outline(job: Job) -> Outline:
         return extract_outline(job.source, job.language, with_uses=job.with_uses)
     except Exception:  # one file must never cost another its outline
         traceback.print_exc()
-        return Outline(skipped="could not be parsed")
+        return Outline(skipped=NOT_PARSED)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from toolmesh_outlines.outline import Outline, encode_outline
+from toolmesh_outlines.outline import CRASHED, TOOK_TOO_LONG, Outline, encode_outline
 from toolmesh_outlines.worker_job import Job, decode_answers, encode_jobs
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +28,6 @@ _AHEAD = 2
 _START_SECONDS = 30.0
 _END_SECONDS = 0.2
 _STALL_SECONDS = 60.0
-_TOO_LONG = "took too long to parse"
 _MAX_ATTEMPTS = 2
 # Answers larger than this arrive in parts.
 _READ_BYTES = 2**20
@@ -148,7 +147,7 @@ class WorkerPool:
                     await self._converse(worker, pending)
                     return
             except TimeoutError:
-                self._give_up(pending, _TOO_LONG)
+                self._give_up(pending, TOOK_TOO_LONG)
             except (asyncio.IncompleteReadError, ConnectionError):
                 self._ended_early(worker, pending)
             finally:
@@ -192,12 +191,12 @@ class WorkerPool:
         if not pending:
             return
         if worker is not None and worker.process.returncode == -signal.SIGPROF:
-            self._give_up(pending, _TOO_LONG)
+            self._give_up(pending, TOOK_TOO_LONG)
             return
         # Perhaps something else ended the process: one more try tells.
         pending[0].attempts += 1
         if pending[0].attempts >= _MAX_ATTEMPTS or len(pending[0].jobs) > 1:
-            self._give_up(pending, "crashed the parser")
+            self._give_up(pending, CRASHED)
 
     def _give_up(self, pending: deque[_Pending], reason: str) -> None:
         """Answer the file that a worker was at; its caller asks again for each of many."""

@@ -56,10 +56,13 @@ _PART_MARK = f"{PART_VERSION}.{EXTRACTOR_VERSION}.".encode()
 PartKey = bytes
 """A content's digest, the name of its language, and how parts are made of it now."""
 
+# In the place of a language: none has such a name.
+_TOO_LARGE = "!"
 
-def part_key(digest: bytes, language: str) -> PartKey:
-    """Return the key of the part of a content in a language."""
-    return _PART_MARK + digest + language.encode()
+
+def part_key(digest: bytes, language: str, *, too_large: bool = False) -> PartKey:
+    """Return the key of the part of a content in a language, read or too large for that."""
+    return _PART_MARK + digest + (_TOO_LARGE if too_large else language).encode()
 
 
 class IndexStore:
@@ -86,12 +89,16 @@ class IndexStore:
         return {key: decode_part(data) for key, data in rows.items()}
 
     def put_parts(self, made: Mapping[PartKey, MadePart]) -> None:
-        """Keep parts, and those of their texts that have no embedding yet."""
+        """Keep parts, but those that do not last, and texts that have no embedding yet."""
         with self._file.working() as connection:
             # All documents of a snapshot come at once: of too many, the last stay with their texts.
             for chunk in _chunks(made.items(), _PUT_PARTS):
                 now = time.time_ns()
-                rows = [(key, sealed(encode_part(each.part)), now) for key, each in chunk]
+                rows = [
+                    (key, sealed(encode_part(each.part)), now)
+                    for key, each in chunk
+                    if each.lasting
+                ]
                 texts = [(*item, now) for _, each in chunk for item in each.texts.items()]
                 connection.executemany("INSERT OR REPLACE INTO parts VALUES (?, ?, ?)", rows)
                 connection.executemany(

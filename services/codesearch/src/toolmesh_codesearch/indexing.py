@@ -19,7 +19,7 @@ from toolmesh_codesearch.sections import document_language
 from toolmesh_codesearch.units import FILE_KIND, KINDS
 from toolmesh_codesearch.word_scores import WordScorer
 from toolmesh_codesearch.words import Vocabulary
-from toolmesh_outlines.outline import Kind, Outline
+from toolmesh_outlines.outline import Kind
 from toolmesh_outlines.outliner import OutlinedFile, Outliner, languages_of
 from toolmesh_workspaces.snapshot_protocol import SnapshotFile
 
@@ -34,7 +34,6 @@ _KIND_WEIGHTS = np.array(
     ],
     dtype=np.float32,
 )
-_SKIPPED = Outline(skipped="too large")
 # So much of the contents is held together; those of a tree may be gigabytes.
 _HELD_BYTES = 2**23
 
@@ -98,7 +97,7 @@ class Indexer:
         languages = {
             file.path: outlined.get(file.path) or document_language(file.path) for file in files
         }
-        keys = [part_key(file.digest, languages[file.path]) for file in files]
+        keys = [self._key(file, languages) for file in files]
         parts = await asyncio.to_thread(self._store.parts, set(keys))
         missing = {key: file for key, file in zip(keys, files, strict=True) if key not in parts}
         await self._read(snapshot, list(missing.values()), languages, parts, on_progress)
@@ -107,6 +106,10 @@ class Indexer:
         return await asyncio.to_thread(
             self._put_together, snapshot.digest, indexed, ordered, len(missing)
         )
+
+    def _key(self, file: SnapshotFile, languages: dict[str, str]) -> PartKey:
+        too_large = file.size_bytes > self._max_file_bytes
+        return part_key(file.digest, languages[file.path], too_large=too_large)
 
     async def _read(
         self,
@@ -164,7 +167,7 @@ class Indexer:
         return {
             by_path[file.path].digest
             for file in batch
-            if not file.outline.skipped and 0 < file.size_bytes <= self._max_file_bytes
+            if 0 < file.size_bytes <= self._max_file_bytes
         }
 
     def _made(
@@ -177,10 +180,11 @@ class Indexer:
         keys: list[PartKey] = []
         sources: list[SourceFile] = []
         for file in batch:
-            digest, language = by_path[file.path].digest, languages[file.path]
-            outline = _SKIPPED if file.size_bytes > self._max_file_bytes else file.outline
-            keys.append(part_key(digest, language))
-            sources.append(SourceFile(contents.get(digest, b""), language, outline))
+            source = by_path[file.path]
+            keys.append(self._key(source, languages))
+            skipped = "too large" if file.size_bytes > self._max_file_bytes else ""
+            content = contents.get(source.digest, b"")
+            sources.append(SourceFile(content, languages[file.path], file.outline, skipped))
         made = dict(zip(keys, make_parts(sources, self._vocabulary), strict=True))
         self._store.put_parts(made)
         return {key: each.part for key, each in made.items()}

@@ -25,7 +25,7 @@ from toolmesh_codesearch.unit_texts import unit_text
 from toolmesh_codesearch.unit_words import word_columns
 from toolmesh_codesearch.units import KINDS, Unit, file_unit, symbol_units
 from toolmesh_codesearch.words import Vocabulary
-from toolmesh_outlines.outline import Outline
+from toolmesh_outlines.outline import PASSING_FAILURES, Outline
 
 PART_VERSION = 4
 """Counted up whenever a part comes to mean something else; those kept before are made anew."""
@@ -75,19 +75,27 @@ class FilePart(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to be taken apart; "" is a language that is not known."""
+    """A file to be taken apart; "" is a language that is not known.
+
+    `skipped` says why its content is not here; empty when it is.
+    """
 
     content: bytes
     language: str
     outline: Outline
+    skipped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MadePart:
-    """A part, and the texts to embed, by digest."""
+    """A part, and the texts to embed, by digest.
+
+    One that is not `lasting` lacks symbols that may be found another time.
+    """
 
     part: FilePart
     texts: dict[int, str]
+    lasting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ class _Taken:
     lines: list[bytes]
     units: list[Unit]
     skipped: str
+    lasting: bool
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -136,7 +145,7 @@ def make_parts(files: Sequence[SourceFile], vocabulary: Vocabulary) -> list[Made
 
 def _take_apart(file: SourceFile) -> _Taken:
     content = file.content
-    skipped = file.outline.skipped or _why_unreadable(content)
+    skipped = file.skipped or _why_unreadable(content)
     if skipped:
         content = b""
     lines = content.split(b"\n")
@@ -148,7 +157,8 @@ def _take_apart(file: SourceFile) -> _Taken:
     if len(units) == 1:
         content = content[:_MOST_TEXT_BYTES]
         lines = content.split(b"\n")
-    return _Taken(content, lines, units, skipped)
+    lasting = file.outline.skipped not in PASSING_FAILURES
+    return _Taken(content, lines, units, skipped, lasting)
 
 
 def _finished(files: Sequence[_Taken], vocabulary: Vocabulary) -> list[MadePart]:
@@ -182,7 +192,7 @@ def _part(file: _Taken, postings: NDArray[np.uint64], lengths: NDArray[np.float3
         skipped=file.skipped,
     )
     found = zip(digests, texts, strict=True)
-    return MadePart(part, {digest: text for digest, text in found if text})
+    return MadePart(part, {digest: text for digest, text in found if text}, file.lasting)
 
 
 def _why_unreadable(content: bytes) -> str:

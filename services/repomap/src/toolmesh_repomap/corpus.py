@@ -66,12 +66,17 @@ class Columns:
         return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
 
+UNREAD = bytes(32)
+"""In the place of a digest: that of a content which is to be read again."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
     """All files of a snapshot but its links, and what their outlines say.
 
     `languages` are numbers from `language_number`, 0 for none. `skipped` gives the reason for each
-    row that could not be read as code. `import_paths` has what imports say, as outlines write it.
+    row that could not be read as code; when that may be otherwise another time, its digest is
+    `UNREAD`, which no content has. `import_paths` has what imports say, as outlines write it.
     `symbol_form` is `form_weight` of each symbol's name (words.py). The words of symbol s are
     `symbol_word[symbol_word_first[s]:symbol_word_first[s + 1]]`, numbers in `words`.
     """
@@ -89,6 +94,11 @@ class Corpus:
     symbol_form: NDArray[np.float32]
     symbol_word_first: Ints
     symbol_word: Ints
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether nothing is to be read again."""
+        return UNREAD not in self.digests
 
     @property
     def file_count(self) -> int:

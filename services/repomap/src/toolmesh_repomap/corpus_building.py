@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolmesh_outlines.languages import language_named
-from toolmesh_outlines.outline import Definition, Outline
+from toolmesh_outlines.outline import PASSING_FAILURES, Definition, Outline
 from toolmesh_outlines.outliner import OutlinedFile
-from toolmesh_repomap.corpus import KINDS, Columns, Corpus, language_number, symbol_text
+from toolmesh_repomap.corpus import KINDS, UNREAD, Columns, Corpus, language_number, symbol_text
 from toolmesh_repomap.paths import Role, role_of
 from toolmesh_repomap.stop_words import STOP_WORDS
 from toolmesh_repomap.string_table import EMPTY, Interner, Ints, Numbers
@@ -267,7 +267,10 @@ class CorpusBuilder:
                 roles[row] = self._roles[file.path]
         return Corpus(
             paths=tuple(file.path for file in self._files),
-            digests=tuple(file.digest for file in self._files),
+            digests=tuple(
+                UNREAD if skipped.get(row) in PASSING_FAILURES else file.digest
+                for row, file in enumerate(self._files)
+            ),
             sizes=np.array([file.size_bytes for file in self._files], dtype=np.int64),
             languages=np.array([language_number(name) for name in self._languages], dtype=np.uint8),
             roles=roles,

@@ -64,7 +64,7 @@ class IndexKeeper:
             parsed_file_count = 0
             if index is None:
                 index = await asyncio.to_thread(self._store.load, snapshot.digest)
-            if index is None:
+            if index is None or not index.corpus.is_lasting:
                 index, parsed_file_count = await self._make(snapshot, on_progress)
             self._keep(snapshot.digest, index)
             return index, parsed_file_count

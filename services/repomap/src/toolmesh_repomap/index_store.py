@@ -8,6 +8,7 @@ removed, and one of another version is not looked at.
 import contextlib
 import hashlib
 import os
+import tokenize
 import zipfile
 import zlib
 from dataclasses import fields
@@ -34,7 +35,8 @@ _FORMAT = 4
 _DIGEST_BYTES = 32
 _TABLES = ("symbols", "import_paths", "words")
 _ARRAYS = ("sizes", "languages", "roles", "symbol_form", "symbol_word_first", "symbol_word")
-# RuntimeError: zipfile's answer to flags that it does not know.
+# RuntimeError: zipfile's answer to flags that it does not know. TokenError: NumPy's to a header
+# that is no Python.
 _DAMAGE = (
     OSError,
     ValueError,
@@ -42,18 +44,22 @@ _DAMAGE = (
     IndexError,
     EOFError,
     RuntimeError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
 
 
 class IndexStore:
-    """Indexes in a folder, bounded in size; the longest unused go first. All methods block."""
+    """Indexes in a folder, bounded in size; the longest unused go first. All methods block.
 
-    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+    Those that were made with another `max_file_bytes`, past which files are not read, are let go.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int, max_file_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
-        self._suffix = f".{_version()}.npz"
+        self._suffix = f".{_version(max_file_bytes)}.npz"
         make_private_folder(self._folder)
         # What is no index of this version was left by another one, or by a write that was cut off.
         for path in filter(Path.is_file, self._folder.iterdir()):
@@ -134,10 +140,10 @@ class IndexStore:
             used -= size
 
 
-def _version() -> str:
+def _version(max_file_bytes: int) -> str:
     """Return what changes when the arrays would mean something else."""
     languages = [(language.name, language.family) for language in LANGUAGES]
-    text = repr((_FORMAT, EXTRACTOR_VERSION, KINDS, languages))
+    text = repr((_FORMAT, EXTRACTOR_VERSION, KINDS, languages, max_file_bytes))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

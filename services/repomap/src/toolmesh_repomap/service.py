@@ -46,7 +46,9 @@ async def open_service(settings: Settings) -> AsyncGenerator[Service]:
         keeper = IndexKeeper(
             Indexer(outliner),
             IndexStore(
-                settings.data_folder / "indexes", max_bytes=settings.repomap_index_store_bytes
+                settings.data_folder / "indexes",
+                max_bytes=settings.repomap_index_store_bytes,
+                max_file_bytes=settings.repomap_max_file_bytes,
             ),
             kept_files=settings.repomap_kept_files,
             idle_seconds=settings.repomap_index_idle_seconds,

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import re
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
@@ -70,14 +71,20 @@ class _Keepers:
 
     def __init__(self, folder: Path, pool: WorkerPool) -> None:
         self.folder = folder
+        self._pool = pool
         self.cache = OutlineCache(folder / "outlines.sqlite", max_bytes=2**26)
         self.indexer = Indexer(Outliner(pool, self.cache, max_file_bytes=2**20))
         self._keeper: IndexKeeper | None = None
 
-    async def restart(self, *, max_bytes: int = 2**26) -> IndexKeeper:
+    async def restart(
+        self, *, max_bytes: int = 2**26, max_file_bytes: int = 2**20, pool: WorkerPool | None = None
+    ) -> IndexKeeper:
         await self.stop()
-        store = IndexStore(self.folder / "indexes", max_bytes=max_bytes)
-        self._keeper = IndexKeeper(self.indexer, store, kept_files=10_000, idle_seconds=900)
+        store = IndexStore(
+            self.folder / "indexes", max_bytes=max_bytes, max_file_bytes=max_file_bytes
+        )
+        outliner = Outliner(pool or self._pool, self.cache, max_file_bytes=max_file_bytes)
+        self._keeper = IndexKeeper(Indexer(outliner), store, kept_files=10_000, idle_seconds=900)
         return self._keeper
 
     async def stop(self) -> None:
@@ -213,6 +220,36 @@ async def test_progress_is_told(keepers: _Keepers) -> None:
     assert told[-1] == Progress(done_file_count=601, total_file_count=601, parsed_file_count=600)
 
 
+async def test_another_limit_counts_at_once(keepers: _Keepers) -> None:
+    """What was too large is read when it no longer is, and the other way round."""
+    tree = _Tree(_random_tree(random.Random(5), 20))
+    for most, skipped_count in ((10, 20), (2**20, 0), (10, 20)):
+        index, _ = await (await keepers.restart(max_file_bytes=most)).index(tree)
+        assert len(index.skipped) == skipped_count
+
+
+async def test_a_parser_that_failed_in_passing_is_forgotten(keepers: _Keepers) -> None:
+    """The next index reads such a file again, and no other, whatever it is made from."""
+    contents = _random_tree(random.Random(6), 20)
+    contents["large.py"] = b"def run_1(): pass\n" + b"run_2(a.b(c), d, e(f))\n" * 40_000
+    tree = _Tree(contents)
+    # A worker needs less than this to start, and more to hold the large file's tree.
+    pool = WorkerPool(max_workers=1, max_memory_bytes=96 * 2**20, file_seconds=60, idle_timeout=60)
+    try:
+        index, parsed = await (await keepers.restart(pool=pool)).index(tree)
+        assert [(each.path, each.reason) for each in index.skipped] == [
+            ("large.py", "crashed the parser")
+        ]
+        assert parsed == 21
+    finally:
+        await keepers.stop()
+        await pool.close()
+    assert keepers.files()
+    again, parsed = await (await keepers.restart()).index(tree)
+    assert (again.skipped, parsed) == ((), 1)
+    assert _says(again) == _says((await keepers.indexer.index(tree)).index)
+
+
 @pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04" + b"\0" * 500])
 async def test_a_damaged_index_is_made_anew(keepers: _Keepers, damage: bytes) -> None:
     """Whatever is in the file, it costs time and no wrong answer."""
@@ -238,6 +275,21 @@ async def test_a_flipped_byte_is_noticed(keepers: _Keepers) -> None:
         again, _ = await (await keepers.restart()).index(tree)
         assert _says(again) == _says(first)
         await keepers.stop()
+
+
+async def test_a_flipped_bit_in_a_header_is_noticed(keepers: _Keepers) -> None:
+    """A bracket that opens in the place of one that closes is an error of another kind."""
+    tree = _Tree(_random_tree(random.Random(4), 60))
+    await (await keepers.restart()).index(tree)
+    await keepers.stop()
+    (path,) = keepers.files()
+    whole = path.read_bytes()
+    store = IndexStore(path.parent, max_bytes=2**26, max_file_bytes=2**20)
+    for found in re.finditer(rb",\), }", whole):
+        at = found.start() + 1
+        path.write_bytes(whole[:at] + b"(" + whole[at + 1 :])
+        store.file_keys(tree.digest)
+        assert store.load(tree.digest) is None
 
 
 async def test_the_folder_stays_within_its_bounds(keepers: _Keepers) -> None:

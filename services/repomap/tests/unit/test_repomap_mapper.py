@@ -99,7 +99,7 @@ class _Mappers:
         await self.stop()
         keeper = IndexKeeper(
             Indexer(Outliner(self._pool, self.cache, max_file_bytes=_MAX_FILE_BYTES)),
-            IndexStore(self.folder, max_bytes=2**26),
+            IndexStore(self.folder, max_bytes=2**26, max_file_bytes=_MAX_FILE_BYTES),
             kept_files=kept_files,
             idle_seconds=900,
         )
