@@ -184,11 +184,13 @@ class Scanner:
             batch: list[tuple[_Work, bytes]] = []
             batch_bytes = 0
             async for digest, content in snapshot.read_many(by_digest):
-                batch += [(work, content) for work in by_digest[digest]]
-                batch_bytes += len(content)
-                if batch_bytes >= most or len(batch) >= _MOST_BATCH_FILES:
-                    yield batch
-                    batch, batch_bytes = [], 0
+                # Of equal contents, each by its own path is written for the engine.
+                for work in by_digest[digest]:
+                    batch.append((work, content))
+                    batch_bytes += len(content)
+                    if batch_bytes >= most or len(batch) >= _MOST_BATCH_FILES:
+                        yield batch
+                        batch, batch_bytes = [], 0
             if batch:
                 yield batch
 
