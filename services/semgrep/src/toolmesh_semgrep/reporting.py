@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from toolmesh_semgrep.results import KeptMatch
 from toolmesh_semgrep.rules import Rule
@@ -12,21 +12,26 @@ from toolmesh_semgrep.scanning import Scanned
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A place where code matches a rule. The fingerprint has 32 hex digits."""
+    """A place where code matches a rule. The fingerprint has 32 hex digits.
+
+    `baseline_unknown`: the rule failed in the baseline on the file, so it may have been there.
+    """
 
     rule: Rule
     path: str
     match: KeptMatch
     fingerprint: str
+    baseline_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """A file that was not scanned, or not by the rule named."""
+    """A file that was not scanned, or not by the rule named; of the snapshot or its baseline."""
 
     path: str
     rule: str
     reason: str
+    in_baseline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +56,19 @@ def report(
     """Return the report of a scan with the rules, which are given by their digests.
 
     A finding is in the baseline when it has there the same fingerprint; or the same rule and code
-    in a file that is gone since, for files get other names.
+    in a file that is gone since, for files get other names. Where the rule failed on what would
+    say so, it is unknown.
     """
     matches = _matches(scanned)
     findings = _fingerprinted(matches, rules)
     fresh = findings if baseline is None else _fresh(findings, baseline, rules, scanned)
     fresh.sort(key=_order)
+    problems = _problems(scanned, rules)
+    if baseline is not None:
+        problems += (replace(each, in_baseline=True) for each in _problems(baseline, rules))
     return Report(
         findings=tuple(fresh),
-        problems=tuple(_problems(scanned, rules)),
+        problems=tuple(problems),
         suppressed_count=sum(match.suppressed for _, match in matches),
         baseline_count=len(findings) - len(fresh),
         file_count=len(scanned.results),
@@ -114,6 +123,7 @@ def _fresh(
         for finding in known
         if finding.path not in scanned.results
     )
+    failed = _failed(baseline, scanned)
     fresh: list[Finding] = []
     for finding in findings:
         if finding.fingerprint in fingerprints:
@@ -122,8 +132,20 @@ def _fresh(
         if moved[alike] and finding.path not in baseline.results:
             moved[alike] -= 1
             continue
-        fresh.append(finding)
+        before = finding.path if finding.path in baseline.results else ""
+        unknown = not failed.isdisjoint([(before, finding.rule.digest), (before, b"")])
+        fresh.append(replace(finding, baseline_unknown=unknown))
     return fresh
+
+
+def _failed(baseline: Scanned, scanned: Scanned) -> set[tuple[str, bytes]]:
+    """Return on which files of a baseline which rules failed; files that are gone have no path."""
+    return {
+        (path if path in scanned.results else "", fault.rule)
+        for path, results in baseline.results.items()
+        for result in results
+        for fault in result.faults
+    }
 
 
 def _order(finding: Finding) -> tuple[object, ...]:

@@ -318,6 +318,7 @@ def _finding(finding: Finding) -> finding_pb2.Finding:
         fingerprint=finding.fingerprint,
         fix=match.fix or "",
         fixable=match.fix is not None,
+        baseline_unknown=finding.baseline_unknown,
         cwe=rule.cwe,
         owasp=rule.owasp,
         references=rule.references,
@@ -330,6 +331,7 @@ def _summary(report: Report, rule_count: int) -> semgrep_service_pb2.ScanSummary
         finding_count=len(report.findings),
         suppressed_count=report.suppressed_count,
         baseline_count=report.baseline_count,
+        baseline_unknown_count=sum(finding.baseline_unknown for finding in report.findings),
         rule_count=rule_count,
         file_count=report.file_count,
         scanned_file_count=report.engine_file_count,
@@ -338,7 +340,12 @@ def _summary(report: Report, rule_count: int) -> semgrep_service_pb2.ScanSummary
 
 
 def _scan_problem(problem: FileProblem) -> finding_pb2.ScanProblem:
-    return finding_pb2.ScanProblem(path=problem.path, rule=problem.rule, reason=problem.reason)
+    return finding_pb2.ScanProblem(
+        path=problem.path,
+        rule=problem.rule,
+        reason=problem.reason,
+        in_baseline=problem.in_baseline,
+    )
 
 
 def _rule(rule: Rule) -> rule_pb2.Rule:

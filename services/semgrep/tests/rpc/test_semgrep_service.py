@@ -116,6 +116,31 @@ async def test_a_baseline_leaves_only_what_is_new(scan: Scan, push_tree: Any) ->
     assert response.summary.baseline_count == 2
 
 
+async def test_what_failed_in_the_baseline_is_not_called_new(scan: Scan, push_tree: Any) -> None:
+    """Findings of rules that failed there say so, on the file or on one that is gone since."""
+    large = "eval(x)\n" + "x = 1\n" * 200_000
+    old = await push_tree({"a.py": large, "b.py": "eval(y)\n", "c.py": "eval(z)\n"})
+    new = {
+        "a.py": "eval(x)\n",
+        "b.py": "eval(y)\neval(1)\n",
+        "c.py": "eval(z)\n",
+        "d.py": "eval(2)",
+    }
+    fields: dict[str, Any] = {"rules": _EVAL, "baseline_snapshot": old.snapshot}
+    for _ in range(2):
+        response = await scan(new, workspace=old.id, **fields)
+        unknown = {each.path: each.baseline_unknown for each in response.findings}
+        assert unknown == {"a.py": True, "b.py": False, "d.py": False}
+        summary = response.summary
+        assert (summary.baseline_count, summary.baseline_unknown_count) == (2, 1)
+        problems = [(each.path, each.rule, each.in_baseline) for each in summary.problems]
+        assert problems == [("a.py", "", True)]
+    del new["a.py"]
+    response = await scan(new, workspace=old.id, **fields)
+    unknown = {each.path: each.baseline_unknown for each in response.findings}
+    assert unknown == {"b.py": False, "d.py": True}
+
+
 async def test_a_pattern_finds_code_by_its_structure(scan: Scan) -> None:
     """A pattern needs no rule around it, and reads its language alone."""
     response = await scan(_SHOP, pattern="eval($X)", language="js")
