@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -60,54 +60,84 @@ class Scans:
     ) -> AsyncGenerator[Progress | Reported]:
         """Yield progress, and at the end the report.
 
+        The scan waits for nobody who reads slowly: of progress that was not read, the last counts,
+        and its place is free when the report is made.
+
         Raises:
-            ScansBusy: too many are under way.
+            ScansBusy: too many are under way, or none of its time was left for the scan itself.
             RuleInvalid, PackUnknown, LanguageUnknown, ScanInvalid: the field at fault is named.
             EngineFailed: the engine cannot be started.
             And what the snapshots' `read_many` raises.
         """
+        unread: Progress | None = None
+        changed = asyncio.Event()
+
+        def tell(progress: Progress) -> None:
+            nonlocal unread
+            unread = progress
+            changed.set()
+
+        scan = asyncio.create_task(self._reported(spec, snapshot, baseline, tell))
+        scan.add_done_callback(lambda _: changed.set())
+        try:
+            done = False
+            while not done:
+                await changed.wait()
+                changed.clear()
+                done = scan.done()
+                if unread is not None:
+                    progress, unread = unread, None
+                    yield progress
+            yield scan.result()
+        finally:
+            scan.cancel()
+            await asyncio.gather(scan, return_exceptions=True)
+
+    async def _reported(
+        self,
+        spec: ScanSpec,
+        snapshot: Snapshot,
+        baseline: Snapshot | None,
+        tell: Callable[[Progress], None],
+    ) -> Reported:
         with self._limit.place():
-            rules = await self._chooser.choose(spec.choice)
-            if spec.severities:
-                rules = tuple(rule for rule in rules if rule.severity in spec.severities)
+            patience = Patience.of(self._seconds)
+            rules = await self._rules(spec, patience)
             key = _key(spec, rules, snapshot, baseline)
             known = self._recent.get(key)
             if known is not None:
-                yield Progress(known.file_count, known.file_count)
-                yield Reported(known, rules)
-                return
-            patience = Patience.of(self._seconds)
-            found: Scanned | None = None
-            async with aclosing(self._scan(spec, snapshot, rules, patience)) as steps:
-                async for step in steps:
-                    if isinstance(step, Progress):
-                        yield step
-                    else:
-                        found = step
-            before = await self._before(spec, baseline, rules, patience)
-            assert found is not None  # noqa: S101 - a scan ends with what it found
+                tell(Progress(known.file_count, known.file_count))
+                return Reported(known, rules)
+            found = await self._scan(spec, snapshot, rules, patience, tell)
+            before = None
+            if baseline is not None:
+                before = await self._scan(spec, baseline, rules, patience)
             by_digest = {rule.digest: rule for rule in rules}
             made = await asyncio.to_thread(report, found, by_digest, baseline=before)
             self._recent.keep(key, made)
-            yield Reported(made, rules)
+            return Reported(made, rules)
 
-    async def _before(
-        self,
-        spec: ScanSpec,
-        baseline: Snapshot | None,
-        rules: tuple[Rule, ...],
-        patience: Patience,
-    ) -> Scanned | None:
-        found = None
-        if baseline is not None:
-            async with aclosing(self._scan(spec, baseline, rules, patience)) as steps:
-                async for step in steps:
-                    found = step if isinstance(step, Scanned) else None
-        return found
+    async def _rules(self, spec: ScanSpec, patience: Patience) -> tuple[Rule, ...]:
+        try:
+            async with asyncio.timeout_at(patience.until):
+                rules = await self._chooser.choose(spec.choice)
+        except TimeoutError:
+            raise ScansBusy(
+                "other scans took all the time of this one; try again in a moment",
+                retry_after_seconds=_RETRY_SECONDS,
+            ) from None
+        if spec.severities:
+            rules = tuple(rule for rule in rules if rule.severity in spec.severities)
+        return rules
 
     async def _scan(
-        self, spec: ScanSpec, snapshot: Snapshot, rules: tuple[Rule, ...], patience: Patience
-    ) -> AsyncGenerator[Progress | Scanned]:
+        self,
+        spec: ScanSpec,
+        snapshot: Snapshot,
+        rules: tuple[Rule, ...],
+        patience: Patience,
+        tell: Callable[[Progress], None] | None = None,
+    ) -> Scanned:
         ignored = await _ignored_by(snapshot)
         # The ignore file may be long, and take long to compile.
         selection = await asyncio.to_thread(
@@ -115,7 +145,11 @@ class Scans:
         )
         async with aclosing(self._scanner.scan(snapshot, rules, selection, patience)) as steps:
             async for step in steps:
-                yield step
+                if isinstance(step, Scanned):
+                    return step
+                if tell is not None:
+                    tell(step)
+        raise AssertionError("a scan ends with what it found")
 
 
 def _key(
