@@ -157,6 +157,8 @@ def _compile(globs: Sequence[str]) -> pathspec.GitIgnoreSpec:
 
 def _usable(lines: Sequence[str]) -> list[pathspec.GitIgnoreSpec]:
     """Compile lines in as few parts as can be: one may be bad, or they may be too many."""
+    if not lines:
+        return []
     try:
         return [_compile(lines)]
     except ValueError:
