@@ -61,18 +61,8 @@ def print_answer(message: Any) -> None:
         if not isinstance(content, bytes):
             _print_margin(message, skipped)
         return
-    if _is_empty_text(message):
-        _print_margin(message, message.DESCRIPTOR.fields[0].name)
-        return
     if not _print_places(message):
         _print_facts(message)
-
-
-def _is_empty_text(message: Any) -> bool:
-    """Whether the answer is about a text, of which nothing fitted into the budget."""
-    first = message.DESCRIPTOR.fields[0] if message.DESCRIPTOR.fields else None
-    is_text = first is not None and not first.is_repeated and first.type == first.TYPE_STRING
-    return is_text and getattr(message, "token_count", 1) == 0
 
 
 def _print_places(message: Any) -> bool:
@@ -138,6 +128,8 @@ def _all_facts(message: Message) -> Iterator[tuple[str, str]]:
 
 def _long_text(message: Any) -> tuple[str | bytes, str] | None:
     """The text that the answer is about and the name of its field."""
+    if (field := _text_field(message)) is not None:
+        return getattr(message, field.name), field.name
     for field, value in message.ListFields():
         if isinstance(value, Message) and value.DESCRIPTOR.full_name == _BODY:
             return value.data, field.name
@@ -147,10 +139,24 @@ def _long_text(message: Any) -> tuple[str | bytes, str] | None:
     return None
 
 
+def _text_field(message: Any) -> FieldDescriptor | None:
+    """The first field of an answer with a token budget, if that is a text and was given as one.
+
+    However little fitted into the budget, even nothing, it is what the answer is about; but not
+    where there are tokens of something else.
+    """
+    fields = message.DESCRIPTOR.fields
+    if "token_count" not in message.DESCRIPTOR.fields_by_name or fields[0].is_repeated:
+        return None
+    is_text = fields[0].type == FieldDescriptor.TYPE_STRING
+    given = getattr(message, fields[0].name) or message.token_count == 0
+    return fields[0] if is_text and given else None
+
+
 def _write(content: str | bytes) -> None:
     data = content.encode() if isinstance(content, str) else content
     stdout = sys.stdout.buffer
-    stdout.write(data if data.endswith(b"\n") else data + b"\n")
+    stdout.write(data if data.endswith(b"\n") or not data else data + b"\n")
     stdout.flush()
 
 

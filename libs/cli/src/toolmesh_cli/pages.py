@@ -126,7 +126,7 @@ def how_to_see_more(method: Method, request: Any, answer: Any, wanted: Wanted) -
     there += f" {items.name.replace('_', ' ')}"
     if wanted.limit is None:
         next_page = wanted.typed(PAGE_FIELDS[1], following)
-        return f"{there} on this page: {next_page} shows the next; {_at_once(method, wanted)}"
+        return f"{there} on this page: {next_page} shows the next{_at_once(method, wanted)}"
     if wanted.limit and shown >= wanted.limit:
         without = f" without {budget_name}" if budget else ""
         return f"{there}: --limit 0{without} shows all"
@@ -155,7 +155,8 @@ def _items_of(output: Any) -> FieldDescriptor:
 def _at_once(method: Method, wanted: Wanted) -> str:
     sizes = (PAGE_FIELDS[0], BUDGET_FIELD)
     known = [wanted.typed(n, "").rstrip("=") for n in sizes if n in method.input.fields_by_name]
-    return f"a larger {' and '.join(known)} shows more at once"
+    verb = "shows" if len(known) == 1 else "show"
+    return f"; a larger {' and '.join(known)} {verb} more at once" if known else ""
 
 
 def _singular(plural: str) -> str:

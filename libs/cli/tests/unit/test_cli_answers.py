@@ -252,6 +252,14 @@ def test_an_empty_text_leaves_a_file_empty(capfd: pytest.CaptureFixture[str]) ->
     assert "7 left out files" in shown.err
 
 
+def test_a_short_map_is_a_text_all_the_same(capfd: pytest.CaptureFixture[str]) -> None:
+    """One line of a map goes to stdout alone, as many lines do."""
+    print_answer(repomap_service_pb2.MapResponse(map="7 files left out", token_count=4))
+    shown = capfd.readouterr()
+    assert shown.out == "7 files left out\n"
+    assert "4 tokens" in shown.err
+
+
 def test_a_step_that_is_a_place_is_shown_as_one(capfd: pytest.CaptureFixture[str]) -> None:
     """A finding of a stream looks like one of a list."""
     place = finding_pb2.Range(start_line=7, start_column=5)

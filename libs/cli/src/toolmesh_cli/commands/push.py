@@ -102,7 +102,8 @@ async def _push_to_own(
         try:
             return await _push_to(stub, folder, remembered), False
         except _WorkspaceGone:
-            click.echo(f"workspace {remembered} is gone, a new one is made", err=True)
+            gone = f"workspace {remembered} is gone, or is not shared with you any more"
+            click.echo(f"{gone}: a new one is made", err=True)
     target = await _make_workspace(stub, folder)
     # Now, so that a push that fails below is tried again in the same workspace.
     memory.put(target)
