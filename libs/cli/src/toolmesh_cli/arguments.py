@@ -203,7 +203,8 @@ def _content(field: FieldDescriptor, text: str) -> str:
 def _file_or_text(text: str) -> bytes:
     if text == "-":
         return _read(text)
-    return _read(text[1:]) if text.startswith("@") else text.encode()
+    # What is no UTF-8 text stays so, and is no JSON.
+    return _read(text[1:]) if text.startswith("@") else text.encode(errors="surrogateescape")
 
 
 def _decoded(name: str, content: bytes) -> str:
