@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import jwt
+import psutil
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -240,6 +241,29 @@ def test_unknown_enum_value_in_query(mesh: Any, http: httpx.Client, outcome_of: 
     outcome = outcome_of(answer)
     assert outcome.fields == ["mood"]
     assert outcome.message.endswith('"glad"; give one of MOOD_GLAD, MOOD_SAD')
+
+
+@pytest.mark.parametrize("field", ["maxTokens", "mood"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "x",
+        'Could not find field "',
+        ".\n",
+        " for type type.googleapis.com/",
+        ": invalid value ",
+        "\n ",
+    ],
+)
+def test_long_value(part: str, field: str, mesh: Any, gateway: Any, http: httpx.Client) -> None:
+    """Megabytes of what the gateway's own words look like are refused at once."""
+    body = {field: part * (2_000_000 // len(part))}
+    process = psutil.Process(gateway.process.pid)
+    before = sum(process.cpu_times()[:2])
+    answer = http.post("/v1/echo:say", json=body, headers=_bearer(mesh, "echo:use"))
+    assert answer.status_code == 400
+    assert answer.json()["details"][1]["fieldViolations"][0]["field"] in ("max_tokens", "mood")
+    assert sum(process.cpu_times()[:2]) - before < 5
 
 
 def test_unknown_query_parameter(mesh: Any, http: httpx.Client, outcome_of: Any) -> None:
