@@ -92,6 +92,7 @@ def test_objects_come_as_text_file_or_pairs(tmp_path: Path) -> None:
         (["max_token=5"], "no argument 'max_token'"),
         (["workspace"], "not an argument"),
         (["{broken"], "not JSON"),
+        (['{"workspace": "\udcff"}'], "not JSON"),
         (["@/no/such/file"], "cannot be read"),
     ],
 )
