@@ -22,6 +22,8 @@ _DIGITS_A_TOKEN = 3
 # What a hit costs to have code at all: the names of its fields, its line.
 _CODE_FIELDS = 16
 _ROUNDS = 6
+# Hits without any code tell little: with more of them than this part takes, there are further pages.
+_HITS_SHARE = 0.5
 _KINDS = {
     value.name.removeprefix("SYMBOL_KIND_").lower(): value.number
     for value in hit_pb2.SymbolKind.DESCRIPTOR.values
@@ -46,7 +48,7 @@ class AnswerWriter:
         self._count_tokens = count_tokens
 
     def write(self, kind: type[Answer], page: Page, most: int) -> Answer:
-        """Return the answer: as many of the hits as fit, then as much of their code.
+        """Return the answer: as many of the hits as fit into half of it, then as much of their code.
 
         Raises:
             SearchInvalid: not even one hit fits, or, where there is none, the answer without any.
@@ -55,17 +57,15 @@ class AnswerWriter:
             code_of(hit.unit, page.contents.get(hit.digest, b""), hit.matched_lines)
             for hit in page.hits
         ]
-        count, used = len(page.hits), 0
+        count, least = len(page.hits), min(1, len(page.hits))
         while True:
             answer = self._counted(_answer(kind, page, count, []), most)
-            used = answer.token_count
-            if used <= most or not count:
+            if answer.token_count <= most * _HITS_SHARE or count == least:
                 break
-            count -= max(1, count // 4)
-        if count < min(1, len(page.hits)) or used > most:
-            least = self._counted(_answer(kind, page, min(1, len(page.hits)), []), most)
+            count = max(least, count - max(1, count // 4))
+        if answer.token_count > most:
             raise SearchInvalid.at(
-                "max_tokens", f"too few for this answer; give at least {least.token_count}"
+                "max_tokens", f"too few for this answer; give at least {answer.token_count}"
             )
         return self._with_code(kind, page, codes[:count], answer, most)
 

@@ -272,6 +272,15 @@ async def test_an_answer_keeps_to_its_tokens(search: Search, most: int) -> None:
         assert response.truncated or response.hits[0].code_truncated
 
 
+async def test_hits_leave_half_of_the_answer_to_their_code(search: Search) -> None:
+    """What does not fit beside comes on further pages, the same as if all of it had fitted."""
+    files = {f"m{at}.py": f"def load_{at}(key):\n    return rows[key, {at}]\n" for at in range(30)}
+    page = await search(files, query="load", page_size=30, max_tokens=1000)
+    assert 3 < len(page.hits) < 30
+    assert all(hit.code.startswith("def load_") for hit in page.hits)
+    assert page.next_page_token
+
+
 async def test_code_of_many_tokens_is_cut_and_not_left_out(search: Search, push_tree: Any) -> None:
     """Code with more tokens than its length tells loses its last lines when it does not fit."""
     rows = "".join(f"    [{number}, {number * 7}, {number * 13}],\n" for number in range(90))
