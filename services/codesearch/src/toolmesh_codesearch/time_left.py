@@ -8,7 +8,7 @@ _NONE = float("-inf")
 
 
 class TimeLeft:
-    """So many seconds of work; waiting for a thread, or for contents, does not count."""
+    """So many seconds of processor time; waiting for a thread, or for contents, does not count."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -17,12 +17,12 @@ class TimeLeft:
 
     @contextmanager
     def running(self) -> Generator[None]:
-        """Count the time until it is left again; one at a time."""
-        self._deadline = time.monotonic() + self._seconds
+        """Count the time of this thread until it is left again; one at a time."""
+        self._deadline = time.thread_time() + self._seconds
         try:
             yield
         finally:
-            self._seconds = self._deadline - time.monotonic()
+            self._seconds = self._deadline - time.thread_time()
             self._deadline = _NONE
 
     def end(self) -> None:
@@ -32,4 +32,4 @@ class TimeLeft:
     @property
     def is_over(self) -> bool:
         """Whether the work is to end; what is not running has no time."""
-        return self._is_ended or time.monotonic() > self._deadline
+        return self._is_ended or time.thread_time() > self._deadline

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -77,7 +77,11 @@ class Scans:
             unread = progress
             changed.set()
 
-        scan = asyncio.create_task(self._reported(spec, snapshot, baseline, tell))
+        async def in_place() -> Reported:
+            with self._limit.place():
+                return await self._report(spec, snapshot, baseline, tell)
+
+        scan = asyncio.create_task(in_place())
         scan.add_done_callback(lambda _: changed.set())
         try:
             done = False
@@ -93,29 +97,39 @@ class Scans:
             scan.cancel()
             await asyncio.gather(scan, return_exceptions=True)
 
-    async def _reported(
+    @asynccontextmanager
+    async def reported(
+        self, spec: ScanSpec, snapshot: Snapshot, baseline: Snapshot | None
+    ) -> AsyncGenerator[Reported]:
+        """Give the report, and keep the scan's place while an answer is made of it.
+
+        Raises what `run` raises.
+        """
+        with self._limit.place():
+            yield await self._report(spec, snapshot, baseline)
+
+    async def _report(
         self,
         spec: ScanSpec,
         snapshot: Snapshot,
         baseline: Snapshot | None,
-        tell: Callable[[Progress], None],
+        tell: Callable[[Progress], None] = lambda _: None,
     ) -> Reported:
-        with self._limit.place():
-            patience = Patience.of(self._seconds)
-            rules = await self._rules(spec, patience)
-            key = _key(spec, rules, snapshot, baseline)
-            known = self._recent.get(key)
-            if known is not None:
-                tell(Progress(known.file_count, known.file_count))
-                return Reported(known, rules)
-            found = await self._scan(spec, snapshot, rules, patience, tell)
-            before = None
-            if baseline is not None:
-                before = await self._scan(spec, baseline, rules, patience)
-            by_digest = {rule.digest: rule for rule in rules}
-            made = await asyncio.to_thread(report, found, by_digest, baseline=before)
-            self._recent.keep(key, made)
-            return Reported(made, rules)
+        patience = Patience.of(self._seconds)
+        rules = await self._rules(spec, patience)
+        key = _key(spec, rules, snapshot, baseline)
+        known = self._recent.get(key)
+        if known is not None:
+            tell(Progress(known.file_count, known.file_count))
+            return Reported(known, rules)
+        found = await self._scan(spec, snapshot, rules, patience, tell)
+        before = None
+        if baseline is not None:
+            before = await self._scan(spec, baseline, rules, patience)
+        by_digest = {rule.digest: rule for rule in rules}
+        made = await asyncio.to_thread(report, found, by_digest, baseline=before)
+        self._recent.keep(key, made)
+        return Reported(made, rules)
 
     async def _rules(self, spec: ScanSpec, patience: Patience) -> tuple[Rule, ...]:
         try:
@@ -136,7 +150,7 @@ class Scans:
         snapshot: Snapshot,
         rules: tuple[Rule, ...],
         patience: Patience,
-        tell: Callable[[Progress], None] | None = None,
+        tell: Callable[[Progress], None] = lambda _: None,
     ) -> Scanned:
         ignored = await _ignored_by(snapshot)
         # The ignore file may be long, and take long to compile.
@@ -147,8 +161,7 @@ class Scans:
             async for step in steps:
                 if isinstance(step, Scanned):
                     return step
-                if tell is not None:
-                    tell(step)
+                tell(step)
         raise AssertionError("a scan ends with what it found")
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import aclosing
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -82,7 +82,8 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         if request.page_token:
             begin = read_page_token(request.page_token, _Begin, of=list_name(request))
         snapshot = await self._snapshots.open(request.workspace, begin.snapshot.hex())
-        async with self._reported(request, snapshot) as reported:
+        baseline = await self._baseline(request)
+        async with self._scans.reported(_spec(request), snapshot, baseline) as reported:
             return await self._page(request, snapshot, reported, begin.offset)
 
     async def WatchScan(
@@ -90,7 +91,9 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
     ) -> AsyncIterator[semgrep_service_pb2.WatchScanResponse]:
         """See the proto."""
         snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
-        async with aclosing(self._steps(request.scan, snapshot)) as steps:
+        baseline = await self._baseline(request.scan)
+        scan = self._scans.run(_spec(request.scan), snapshot, baseline)
+        async with aclosing(scan) as steps:
             async for step in steps:
                 if isinstance(step, Progress):
                     progress = semgrep_service_pb2.ScanProgress(
@@ -109,7 +112,8 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
     ) -> semgrep_service_pb2.ExportSarifResponse:
         """See the proto."""
         snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
-        async with self._reported(request.scan, snapshot) as reported:
+        baseline = await self._baseline(request.scan)
+        async with self._scans.reported(_spec(request.scan), snapshot, baseline) as reported:
             sarif = await asyncio.to_thread(sarif_document, reported.report, reported.rules)
         if len(sarif.encode()) > _MOST_SARIF_BYTES:
             raise ScanInvalid.at(
@@ -169,27 +173,10 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
             languages=map(_language, page), next_page_token=next_page_token
         )
 
-    async def _steps(
-        self, request: semgrep_service_pb2.ScanRequest, snapshot: Snapshot
-    ) -> AsyncGenerator[Progress | Reported]:
-        baseline = None
-        if request.baseline_snapshot:
-            baseline = await self._snapshots.open(request.workspace, request.baseline_snapshot)
-        async with aclosing(self._scans.run(_spec(request), snapshot, baseline)) as steps:
-            async for step in steps:
-                yield step
-
-    @asynccontextmanager
-    async def _reported(
-        self, request: semgrep_service_pb2.ScanRequest, snapshot: Snapshot
-    ) -> AsyncGenerator[Reported]:
-        """Give the report, and keep the scan's place while an answer is made of it."""
-        async with aclosing(self._steps(request, snapshot)) as steps:
-            async for step in steps:
-                if isinstance(step, Reported):
-                    yield step
-                    return
-        raise AssertionError("a scan ends with its report")
+    async def _baseline(self, request: semgrep_service_pb2.ScanRequest) -> Snapshot | None:
+        if not request.baseline_snapshot:
+            return None
+        return await self._snapshots.open(request.workspace, request.baseline_snapshot)
 
     async def _page(
         self,
