@@ -22,7 +22,7 @@ _DIGITS_A_TOKEN = 3
 # What a hit costs to have code at all: the names of its fields, its line.
 _CODE_FIELDS = 16
 _ROUNDS = 6
-# Hits without any code tell little: with more of them than this part takes, there are further pages.
+# Hits without code tell little: with more than take this part of it, there are further pages.
 _HITS_SHARE = 0.5
 _KINDS = {
     value.name.removeprefix("SYMBOL_KIND_").lower(): value.number
@@ -48,7 +48,7 @@ class AnswerWriter:
         self._count_tokens = count_tokens
 
     def write(self, kind: type[Answer], page: Page, most: int) -> Answer:
-        """Return the answer: as many of the hits as fit into half of it, then as much of their code.
+        """Return the answer: as many hits as fit into half of it, then as much of their code.
 
         Raises:
             SearchInvalid: not even one hit fits, or, where there is none, the answer without any.
