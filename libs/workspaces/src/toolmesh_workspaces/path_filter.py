@@ -12,6 +12,10 @@ import re2
 # wildcard becomes several times as much program as another character, and counts so.
 _MOST_SIZE = 2**13
 _WILDCARD = re.compile(r"[*?\[]")
+# They match nothing; who writes them means something else.
+_NO_GLOBS = frozenset({"", ".", "/", "./"})
+# It matches itself alone.
+_OPEN_SET = re.compile(r"(?<!\\)\[(?!.[^\]]*\])")
 _WILDCARD_SIZE = 4
 # How much processor time matching may take in all. 100 ordinary globs take 5 to 10 microseconds a
 # path. Far fewer can be so made that the engine needs a new state for each character of a path:
@@ -98,6 +102,7 @@ class PathFilter:
 
     def __init__(self, *, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
         _check(include=include, exclude=exclude)
+        include, exclude = _from_root(include), _from_root(exclude)
         self._include = _Globs("include", include) if include else None
         self._exclude = _Globs("exclude", exclude) if exclude else None
 
@@ -122,8 +127,10 @@ def _check(**fields: Sequence[str]) -> None:
     for field, globs in fields.items():
         for index, glob in enumerate(globs):
             place = f"{field}[{index}]"
-            if not glob.strip() or glob.startswith(("#", "!")):
+            if glob.strip() in _NO_GLOBS or glob.startswith(("#", "!")):
                 raise GlobInvalidError(place, f"{glob!r} is not a glob such as `*.py` or `src/**`")
+            if _OPEN_SET.search(glob):
+                raise GlobInvalidError(place, f"{glob!r} has a `[` without its `]`")
             size += len(glob) + (_WILDCARD_SIZE - 1) * len(_WILDCARD.findall(glob))
             if size > _MOST_SIZE:
                 raise GlobInvalidError(
@@ -131,6 +138,11 @@ def _check(**fields: Sequence[str]) -> None:
                     f"up to here, the globs have more than {_MOST_SIZE:,} characters, of which"
                     f" each `*`, `?` and `[` counts as {_WILDCARD_SIZE}: use fewer or shorter ones",
                 )
+
+
+def _from_root(globs: Sequence[str]) -> list[str]:
+    """Return globs with `./` as the root, as shells have it; to Git it is a folder of that name."""
+    return [glob[1:] if glob.startswith("./") else glob for glob in globs]
 
 
 def _compiled(field: str, globs: Sequence[str]) -> pathspec.GitIgnoreSpec:

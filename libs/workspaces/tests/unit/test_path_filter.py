@@ -14,6 +14,8 @@ from toolmesh_workspaces.path_filter import GlobInvalidError, PathFilter
         (("*.py",), (), ["a.py", "src/b.py", "src/tests/c.py"]),
         (("src/**",), ("tests/",), ["src/b.py"]),
         (("/a.py", "*.js"), (), ["a.py", "d.js"]),
+        (("./src/", "./a.py"), ("./src/tests",), ["a.py", "src/b.py"]),
+        (("[ab].py", "[]d].js"), (), ["a.py", "src/b.py", "d.js"]),
     ],
 )
 def test_globs_choose(include: list[str], exclude: list[str], expected: list[str]) -> None:
@@ -23,7 +25,7 @@ def test_globs_choose(include: list[str], exclude: list[str], expected: list[str
     assert paths.has_all == (not include and not exclude)
 
 
-@pytest.mark.parametrize("glob", ["", " ", "# a", "!a"])
+@pytest.mark.parametrize("glob", ["", " ", ".", "./", "/", "# a", "!a", "[", "a[b", "x/[!"])
 def test_a_glob_that_cannot_be_used_is_named(glob: str) -> None:
     """The field says which one it is."""
     with pytest.raises(GlobInvalidError) as caught:

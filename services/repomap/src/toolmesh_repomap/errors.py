@@ -15,14 +15,20 @@ class FocusPathUnknown(ToolmeshError):
     reason = "FOCUS_PATH_UNKNOWN"
 
     @classmethod
-    def at(cls, unknown: dict[int, str]) -> "FocusPathUnknown":
-        """Return the failure for the unknown paths, by their place in the request."""
-        first = next(iter(unknown.values()))
+    def at(cls, unknown: dict[int, str], why: str, nearest: Sequence[str]) -> "FocusPathUnknown":
+        """Return the failure for the unknown paths, by their place in the request.
+
+        `why` and `nearest`, files that may be meant, are of the first one.
+        """
+        first = next(iter(unknown))
+        told = {
+            index: f"no file {_shown(path)!r} in the snapshot" for index, path in unknown.items()
+        }
+        told[first] = f"{_shown(unknown[first])!r} {why}{_hint(nearest)}"
         return cls(
-            f"the snapshot has no file {_shown(first)!r}; paths count from the workspace's root",
+            f"{told[first]}; paths count from the workspace's root",
             field_violations=[
-                FieldViolation(f"focus_paths[{index}]", f"no file {_shown(path)!r} in the snapshot")
-                for index, path in unknown.items()
+                FieldViolation(f"focus_paths[{at}]", said) for at, said in told.items()
             ],
         )
 
@@ -36,8 +42,7 @@ class PathUnknown(ToolmeshError):
     @classmethod
     def at(cls, field: str, path: str, why: str, nearest: Sequence[str]) -> "PathUnknown":
         """Return the failure for a path; `nearest` are files that may be meant."""
-        nearest = [near for near in nearest if len(near) <= _MOST_CHARACTERS]
-        hint = f"; did you mean {', '.join(nearest)}?" if nearest else ""
+        hint = _hint(nearest)
         message = f"{_shown(path)!r} {why}; paths count from the workspace's root{hint}"
         return cls(
             message,
@@ -73,6 +78,11 @@ class BudgetTooSmall(ToolmeshError):
             metadata={"needed_tokens": str(needed)},
             field_violations=[FieldViolation("max_tokens", why)],
         )
+
+
+def _hint(nearest: Sequence[str]) -> str:
+    likely = [near for near in nearest if len(near) <= _MOST_CHARACTERS]
+    return f"; did you mean {', '.join(likely)}?" if likely else ""
 
 
 def _shown(path: str) -> str:

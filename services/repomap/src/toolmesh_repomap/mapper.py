@@ -10,6 +10,7 @@ import numpy as np
 from toolmesh_repomap.errors import FocusPathUnknown
 from toolmesh_repomap.index_keeper import IndexKeeper
 from toolmesh_repomap.indexing import SkippedFile, SnapshotIndex
+from toolmesh_repomap.nearest_paths import why_unknown
 from toolmesh_repomap.selection import CountTokens, Selection, TokenCounter, select
 from toolmesh_repomap.steering import steer
 from toolmesh_repomap.structured_layout import MapFile, StructuredLayout
@@ -75,7 +76,12 @@ class RepositoryMapper:
         async with preparing_tokens():
             index, parsed_file_count = await self._keeper.index(snapshot)
         indexed = time.monotonic()
-        focus = _focus_rows(index, snapshot, focus_paths)
+        unknown = _unknown_paths(index, snapshot, focus_paths)
+        if unknown:
+            first = next(iter(unknown.values()))
+            why, nearest = await asyncio.to_thread(why_unknown, list(snapshot), first)
+            raise FocusPathUnknown.at(unknown, why, nearest)
+        focus = [index.rows[path] for path in focus_paths if path in index.rows]
         drawn = await asyncio.to_thread(
             self._draw,
             index,
@@ -132,15 +138,16 @@ class _Drawn:
     files: tuple[MapFile, ...]
 
 
-def _focus_rows(index: SnapshotIndex, snapshot: Snapshot, paths: Sequence[str]) -> list[int]:
+def _unknown_paths(
+    index: SnapshotIndex, snapshot: Snapshot, paths: Sequence[str]
+) -> dict[int, str]:
+    """Return the paths that are no files of the snapshot, by their place in the request."""
     unknown = {place: path for place, path in enumerate(paths) if path not in index.rows}
     if unknown:
         # A link is a path of the snapshot and has nothing to say.
         links = {file.path for file in snapshot if not file.digest}
         unknown = {place: path for place, path in unknown.items() if path not in links}
-    if unknown:
-        raise FocusPathUnknown.at(unknown)
-    return [index.rows[path] for path in paths if path in index.rows]
+    return unknown
 
 
 def _stats(

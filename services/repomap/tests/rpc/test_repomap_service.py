@@ -157,10 +157,13 @@ async def test_the_structured_view(draw: Map, shop: tuple[str, str]) -> None:
 
 
 async def test_unknown_focus_path(draw: Map, shop: tuple[str, str], failure_of: Call) -> None:
-    """A focus path that is no file is refused by the name of its field."""
-    failure = await failure_of(draw(shop[0], focus_paths=["shop/cart.py", "shop/none.py"]))
+    """A focus path that is no file is refused by the name of its field, and files are proposed."""
+    paths = ["shop/cart.py", "./shop/cart.py", "shop/none.py"]
+    failure = await failure_of(draw(shop[0], focus_paths=paths))
     assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
-    assert (failure.reason, list(failure.fields)) == ("FOCUS_PATH_UNKNOWN", ["focus_paths[1]"])
+    assert failure.reason == "FOCUS_PATH_UNKNOWN"
+    assert list(failure.fields) == ["focus_paths[1]", "focus_paths[2]"]
+    assert "did you mean shop/cart.py" in failure.fields["focus_paths[1]"]
 
 
 async def test_empty_workspace(
