@@ -84,7 +84,7 @@ async def _found(index: SnapshotIndex, tree: _Tree) -> tuple[bool, bool, bool]:
     return (
         bool(units),
         postings.stop > postings.start,
-        len(index.columns.named("needle_before")) > 0,
+        len(index.columns.named(["needle_before"])) > 0,
     )
 
 
