@@ -60,14 +60,19 @@ def _resolved(corpus: Corpus, rows: Sequence[int], groups: Ints, links: ImportLi
     found_groups = _files_of_groups(links)
     sizes: list[int] = []
     files: list[int] = []
+    # The resolver keeps what it gives, and the numbers of thousands of files are slow to compare.
+    known: dict[int, int] = {}
     for row in rows:
         for index in range(first[row], first[row + 1]):
             found = resolver.resolve(row, texts[paths[index]])
-            group = found_groups.get(found)
+            group = known.get(id(found))
             if group is None:
-                group = found_groups[found] = len(links.first) - 1 + len(sizes)
-                sizes.append(len(found))
-                files.extend(found)
+                group = found_groups.get(found)
+                if group is None:
+                    group = found_groups[found] = len(links.first) - 1 + len(sizes)
+                    sizes.append(len(found))
+                    files.extend(found)
+                known[id(found)] = group
             groups[index] = group
     return ImportLinks(
         groups,

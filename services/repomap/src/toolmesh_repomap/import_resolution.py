@@ -16,6 +16,8 @@ from toolmesh_outlines.languages import is_source_extension, language_named
 # What a folder's own file is called.
 _FOLDER_FILES = frozenset({"__init__", "index", "mod", "lib"})
 _FEWEST_PARTS = 2
+# What may mean more files than this tells nothing; large packages of Go have some hundreds.
+_MOST_TARGETS = 2_000
 
 
 class ImportResolver:
@@ -28,20 +30,26 @@ class ImportResolver:
         families = {name: language_named(name).family if name else "" for name in set(languages)}
         self._families = [families[language] for language in languages]
         # Keys begin with the family: an import means a file of its own languages alone.
-        self._by_suffix: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        by_suffix: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for index, (module, language) in enumerate(zip(self._modules, languages, strict=True)):
             if not language:
                 continue
             # Go imports packages, which are folders.
             name = self._folders[index] if language == "go" else module
             for suffix in _suffixes(name):
-                self._by_suffix[self._families[index], suffix].append(index)
+                by_suffix[self._families[index], suffix].append(index)
+        self._by_suffix = {
+            key: tuple(found) for key, found in by_suffix.items() if len(found) <= _MOST_TARGETS
+        }
         # The tree may be a package itself, whose name is then no folder of the tree.
         self._is_package = "__init__.py" in paths
         self._known: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def resolve(self, importer: int, path: str) -> tuple[int, ...]:
-        """Return the indexes of the files that `path`, imported by file `importer`, means."""
+        """Return the indexes of the files that `path`, imported by file `importer`, means.
+
+        Equal answers for one import are one object, which lives as long as the resolver.
+        """
         language = self._languages[importer]
         if language == "rust":
             path = self._rust_path(importer, path)
@@ -57,7 +65,7 @@ class ImportResolver:
         return self._known[key]
 
     def _find(self, family: str, suffix: str) -> tuple[int, ...]:
-        return tuple(self._by_suffix.get((family, suffix), ()))
+        return self._by_suffix.get((family, suffix), ())
 
     def _relative(self, importer: int, path: str) -> tuple[int, ...]:
         bases = [self._folders[importer]]

@@ -5,8 +5,11 @@ but for one name at a time: so the reason of each can be told.
 """
 
 import posixpath
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -17,6 +20,13 @@ from toolmesh_repomap.paths import Role
 from toolmesh_repomap.string_table import Ints
 from toolmesh_repomap.symbol_names import read_name, similar_names, symbols_of
 from toolmesh_repomap.use_readings import ranges
+
+# What a folder's own file begins with.
+_PACKAGE_FILES = ("__init__.", "index.", "mod.", "lib.")
+# More definitions than this are no answer to which is meant.
+_MOST_MEANT = 200
+
+_Rows = tuple[int, ...]
 
 
 class Basis(IntEnum):
@@ -30,7 +40,10 @@ class Basis(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class UsingFile:
-    """A file that uses a symbol so often, and the rows whose definition it probably means."""
+    """A file that uses a symbol so often, and the rows whose definition it probably means.
+
+    There are none in `meant_rows` when nothing tells which, or when there are more than 200.
+    """
 
     row: int
     symbol: int
@@ -116,21 +129,21 @@ class _Readings:
             for row, count in zip(rows.tolist(), counts, strict=True)
         ]
 
-    def _readings(self, rows: Ints) -> dict[int, tuple[Basis, tuple[int, ...]]]:
+    def _readings(self, rows: Ints) -> dict[int, tuple[Basis, _Rows]]:
         imported = self._imported(rows)
         beside: dict[str, list[int]] = {}
         for row in self._definers:
             beside.setdefault(self._folder(row), []).append(row)
         own = set(self._definers)
         only = tuple(self._definers) if len(self._definers) == 1 else ()
-        readings: dict[int, tuple[Basis, tuple[int, ...]]] = {}
+        readings: dict[int, tuple[Basis, _Rows]] = {}
         for row in rows.tolist():
             if row in own:
                 readings[row] = Basis.SAME_FILE, (row,)
             elif row in imported:
-                readings[row] = Basis.IMPORT, tuple(imported[row])
+                readings[row] = Basis.IMPORT, _telling(imported[row])
             elif neighbours := beside.get(self._folder(row)):
-                readings[row] = Basis.SAME_FOLDER, tuple(neighbours)
+                readings[row] = Basis.SAME_FOLDER, _telling(neighbours)
             else:
                 readings[row] = Basis.NAME, only
         return readings
@@ -138,44 +151,67 @@ class _Readings:
     def _folder(self, row: int) -> str:
         return posixpath.dirname(self._index.corpus.paths[row])
 
-    def _imported(self, rows: Ints) -> dict[int, list[int]]:
+    def _imported(self, rows: Ints) -> dict[int, _Rows]:
         """Return the definers that each row imports, by row."""
-        is_definer = np.zeros(self._index.corpus.file_count, dtype=bool)
-        is_definer[self._definers] = True
-        users, files = self._imports(rows)
-        found: dict[int, list[int]] = {}
-        for user, file in _pairs(users, files, is_definer[files]):
-            found.setdefault(user, []).append(file)
+        themselves = {row: (row,) for row in self._definers}
+        found = self._reached(rows, themselves)
         # A package gives its users what it imports itself.
-        hidden = ~np.isin(users, list(found))
-        packages = distinct(files[hidden])
-        passing: dict[int, list[int]] = {}
-        for package, file in _pairs(*self._imports_with(packages, is_definer)):
-            if posixpath.basename(self._index.corpus.paths[package]).startswith(_PACKAGE_FILES):
-                passing.setdefault(package, []).append(file)
-        is_passing = np.zeros(len(is_definer), dtype=bool)
-        is_passing[list(passing)] = True
-        for user, package in _pairs(users, files, hidden & is_passing[files]):
-            found.setdefault(user, []).extend(passing[package])
-        return found
+        hidden = rows[~np.isin(rows, list(found))]
+        passing = self._reached(self._packages(hidden), themselves)
+        return found | self._reached(hidden, passing)
 
-    def _imports_with(self, rows: Ints, wanted: Ints) -> tuple[Ints, Ints, Ints]:
-        users, files = self._imports(rows)
-        return users, files, wanted[files]
+    def _reached(self, rows: Ints, given: Mapping[int, _Rows]) -> dict[int, _Rows]:
+        """Return all that a row gets from files which it imports, given what each file has."""
+        links = self._index.links
+        has_something = np.zeros(self._index.corpus.file_count, dtype=bool)
+        has_something[list(given)] = True
+        at = np.flatnonzero(has_something[links.files])
+        of_groups = np.searchsorted(links.first, at, side="right") - 1
+        groups = _united(of_groups, links.files[at], given)
+        users, imported = self._imports(rows)
+        is_giving = np.zeros(len(links.first) - 1, dtype=bool)
+        is_giving[of_groups] = True
+        kept = is_giving[imported]
+        return _united(users[kept], imported[kept], groups)
+
+    def _packages(self, rows: Ints) -> Ints:
+        """Return those of the files which rows import that stand for their folders."""
+        links, paths = self._index.links, self._index.corpus.paths
+        groups = distinct(self._imports(rows)[1])
+        sizes = np.diff(links.first)[groups]
+        files = distinct(links.files[ranges(links.first[groups], sizes)])
+        return np.array(
+            [
+                file
+                for file in files.tolist()
+                if posixpath.basename(paths[file]).startswith(_PACKAGE_FILES)
+            ],
+            dtype=np.int64,
+        )
 
     def _imports(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return pairs of a row and a file that it imports."""
-        first, links = self._index.corpus.columns.import_first, self._index.links
+        """Return pairs of a row and the group of files that one of its imports means."""
+        first = self._index.corpus.columns.import_first
         counts = first[rows + 1] - first[rows]
-        groups = links.groups[ranges(first[rows], counts)]
-        sizes = np.diff(links.first)[groups]
-        users = np.repeat(np.repeat(rows, counts), sizes)
-        return users, links.files[ranges(links.first[groups], sizes)]
+        return np.repeat(rows, counts), self._index.links.groups[ranges(first[rows], counts)]
 
 
-_PACKAGE_FILES = ("__init__.", "index.", "mod.", "lib.")
+def _telling(rows: Sequence[int]) -> _Rows:
+    return tuple(rows) if len(rows) <= _MOST_MEANT else ()
 
 
-def _pairs(users: Ints, files: Ints, kept: Ints) -> list[tuple[int, int]]:
-    pairs = dict.fromkeys(zip(users[kept].tolist(), files[kept].tolist(), strict=True))
-    return list(pairs)
+def _united(keys: Ints, parts: Ints, given: Mapping[int, _Rows]) -> dict[int, _Rows]:
+    """Return the rows given for all parts of each key, none twice; equal keys follow one another.
+
+    Where there are more than can tell anything, some of them are left out.
+    """
+    united: dict[int, _Rows] = {}
+    pairs = zip(keys.tolist(), parts.tolist(), strict=True)
+    for key, of_key in groupby(pairs, itemgetter(0)):
+        rows: dict[int, None] = {}
+        for part in dict.fromkeys(part for _, part in of_key):
+            rows.update(dict.fromkeys(given[part]))
+            if len(rows) > _MOST_MEANT:
+                break
+        united[key] = tuple(rows)
+    return united

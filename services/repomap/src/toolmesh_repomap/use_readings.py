@@ -8,6 +8,7 @@ round.
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,11 @@ _FOLDER_IS_PACKAGE = frozenset({"go", "java"})
 _UNNAMED_KINDS = frozenset({Kind.CONSTRUCTOR, Kind.IMPLEMENTATION})
 _MEMBER_KINDS = frozenset({Kind.METHOD, Kind.PROPERTY})
 _TYPE_KINDS = (CONTAINER_KINDS - {Kind.MODULE}) | {Kind.TYPE}
-# How many readings, and cells of users by files, are weighed at once: bounds the memory.
+# How many readings, cells of users by files, and files that imports may mean, are looked at at
+# once: bounds the memory.
 _CHUNK_READINGS = 2**18
 _CHUNK_CELLS = 2**23
+_CHUNK_TARGETS = 2**20
 _THREADS = 2
 
 
@@ -334,9 +337,15 @@ class _Imports:
     """Tells which rows import which, for some neighbouring rows at a time."""
 
     def __init__(self, corpus: Corpus, links: ImportLinks) -> None:
-        self._first = corpus.columns.import_first
         self._links = links
         self._row_count = max(corpus.file_count, 1)
+        # Many imports of a file mean the same: one for each name that it takes from a module.
+        group_count = len(links.first) - 1
+        rows = np.repeat(np.arange(corpus.file_count), np.diff(corpus.columns.import_first))
+        pairs = distinct(rows * group_count + links.groups)
+        self._groups = pairs % group_count
+        self._rows = pairs // group_count
+        self._first = np.searchsorted(self._rows, np.arange(corpus.file_count + 1))
         self.most_rows = max(_CHUNK_CELLS // self._row_count, 1)
 
     def among(self, users: Ints, targets: Ints) -> Flags:
@@ -345,13 +354,20 @@ class _Imports:
             return np.zeros(0, dtype=bool)
         start, stop = users.item(0), users.item(-1) + 1
         cells = np.zeros((stop - start, self._row_count), dtype=bool)
-        groups = self._links.groups[self._first[start] : self._first[stop]]
-        importers = np.repeat(np.arange(stop - start), np.diff(self._first[start : stop + 1]))
-        sizes = np.diff(self._links.first)[groups]
-        files = self._links.files[ranges(self._links.first[groups], sizes)]
-        cells[np.repeat(importers, sizes), files] = True
+        pairs = slice(self._first[start], self._first[stop])
+        importers, groups = self._rows[pairs] - start, self._groups[pairs]
+        starts, sizes = self._links.first[groups], np.diff(self._links.first)[groups]
+        for part in _parts(sizes, _CHUNK_TARGETS):
+            files = self._links.files[ranges(starts[part], sizes[part])]
+            cells[np.repeat(importers[part], sizes[part]), files] = True
         # One number for each cell: half the time of two.
         return cells.ravel()[(users - start) * np.int32(self._row_count) + targets]
+
+
+def _parts(sizes: Ints, most: int) -> list[slice]:
+    """Part sizes so that none but the last of a part goes over `most` together."""
+    ends = np.flatnonzero(np.diff(np.cumsum(sizes) // most, append=-1)) + 1
+    return [slice(start, end) for start, end in pairwise([0, *ends.tolist()])]
 
 
 def _folders(corpus: Corpus) -> Ints:

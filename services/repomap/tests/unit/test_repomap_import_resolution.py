@@ -96,6 +96,15 @@ def test_a_package_at_the_root_is_found_by_its_own_name() -> None:
     assert resolver.resolve(2, "shop/conf") == (1,)
 
 
+@pytest.mark.parametrize(("count", "found"), [(2_000, 2_000), (2_001, 0)])
+def test_what_may_be_thousands_of_files_is_none(count: int, found: int) -> None:
+    """An import that more files than a package has may be meant by tells nothing."""
+    tree = [f"d{number}/a/part.py" for number in range(count)]
+    resolver = ImportResolver(tree, ["python"] * count)
+    assert len(resolver.resolve(0, "a/part/name")) == found
+    assert resolver.resolve(0, "./part") == (0,)
+
+
 @pytest.mark.parametrize(
     ("language", "text", "item", "paths"),
     [

@@ -1,5 +1,6 @@
 """Which definitions a name has, and which of them each use probably means."""
 
+import tracemalloc
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -8,7 +9,7 @@ from toolmesh_outlines.outline import Definition, Kind, Outline
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_repomap.definition_search import NameQuestion, search_definitions
 from toolmesh_repomap.indexing import SnapshotIndex
-from toolmesh_repomap.reference_search import search_uses
+from toolmesh_repomap.reference_search import Basis, search_uses
 
 IndexFiles = Callable[[Sequence[OutlinedFile]], SnapshotIndex]
 
@@ -163,6 +164,41 @@ def test_names_that_are_defined_elsewhere(index_files: IndexFiles) -> None:
     index = index_files([_file("a.py", name="requests", uses=3)])
     assert _uses(index, name="requests") == [("a.py", "NAME", [])]
     assert search_uses(index, NameQuestion("request")).similar == ("requests",)
+
+
+def _alike(count: int, names: int) -> list[OutlinedFile]:
+    """Folders that have a file of the same end each, and one that imports many names from that."""
+    taken = " ".join(f"a/part/n{number}" for number in range(names))
+    return [
+        file
+        for number in range(count)
+        for file in (
+            _file(f"d{number}/a/part.py", "def run()"),
+            _file(f"d{number}/m.py", uses=1, imports=taken),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("count", "meant"), [(200, 200), (201, 0)])
+def test_what_means_hundreds_of_files_tells_nothing(
+    index_files: IndexFiles, count: int, meant: int
+) -> None:
+    """An import of one of up to 200 files tells which; of more, no definition is told."""
+    found = search_uses(index_files(_alike(count, 2)), NameQuestion("run")).files
+    assert {file.basis for file in found} == {Basis.IMPORT}
+    assert {len(file.meant_rows) for file in found} == {meant}
+
+
+def test_many_names_from_many_files_that_may_be_meant(index_files: IndexFiles) -> None:
+    """The memory does not grow with the product of users, names and files."""
+    index = index_files(_alike(400, 40))
+    tracemalloc.start()
+    try:
+        assert len(search_uses(index, NameQuestion("run")).files) == 400
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 def test_an_empty_tree(index_files: IndexFiles) -> None:

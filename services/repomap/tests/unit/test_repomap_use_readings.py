@@ -2,6 +2,7 @@
 
 import gc
 import random
+import tracemalloc
 import weakref
 from collections.abc import Callable
 from dataclasses import fields
@@ -69,6 +70,28 @@ def test_other_files_are_no_base(index_files: Callable[..., SnapshotIndex]) -> N
     for changed in (files[1:], [*files, _drawn("pkg1/new.py", dice)]):
         made = index_files(changed, index)
         _assert_equal(made.graph, build_graph(made.corpus, made.links))
+
+
+def test_many_imports_of_what_many_files_may_be(
+    index_files: Callable[..., SnapshotIndex],
+) -> None:
+    """The memory does not grow with the product of files, their imports and what those may mean."""
+    one = (Definition("one", Kind.FUNCTION, 1, 1, "one"),)
+    imports = tuple(f"a/part/name_{number}" for number in range(40))
+    using = Outline(references={"one": 1}, imports=imports)
+    files = [OutlinedFile("z.py", "python", 1, Outline(definitions=one))]
+    for number in range(500):
+        files.append(OutlinedFile(f"d{number}/a/part.py", "python", 1, Outline()))
+        files.append(OutlinedFile(f"d{number}/m.py", "python", 1, using))
+    index = index_files(files)
+    tracemalloc.start()
+    try:
+        graph = build_graph(index.corpus, index.links)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(graph.edge_places) == 500
+    assert peak < 30_000_000
 
 
 def test_an_index_holds_nothing_of_what_it_was_made_from(
