@@ -18,20 +18,31 @@ _FOLDER_FILES = frozenset({"__init__", "index", "mod", "lib"})
 _FEWEST_PARTS = 2
 # What may mean more files than this tells nothing; large packages of Go have some hundreds.
 _MOST_TARGETS = 2_000
+# So many of the last parts tell all layouts apart; with every part, what a path costs would grow
+# with the square of its depth. No import has more characters.
+_MOST_PARTS = 16
+_MOST_CHARACTERS = 1_000
+# Files that lie deeper, and imports with more parts, are not those of a project.
+_MOST_DEPTH = 64
 
 
 class ImportResolver:
     """Resolves imports among the files of one tree, given by path and language name ("": none)."""
 
     def __init__(self, paths: Sequence[str], languages: Sequence[str]) -> None:
-        self._languages = languages
+        self._languages = [
+            "" if _is_deep(path) else language
+            for path, language in zip(paths, languages, strict=True)
+        ]
         self._modules = [_module_of(path) for path in paths]
         self._folders = [posixpath.dirname(path) for path in paths]
         families = {name: language_named(name).family if name else "" for name in set(languages)}
-        self._families = [families[language] for language in languages]
+        self._families = [families.get(language, "") for language in self._languages]
         # Keys begin with the family: an import means a file of its own languages alone.
         by_suffix: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for index, (module, language) in enumerate(zip(self._modules, languages, strict=True)):
+        for index, (module, language) in enumerate(
+            zip(self._modules, self._languages, strict=True)
+        ):
             if not language:
                 continue
             # Go imports packages, which are folders.
@@ -51,6 +62,8 @@ class ImportResolver:
         Equal answers for one import are one object, which lives as long as the resolver.
         """
         language = self._languages[importer]
+        if not language or _is_deep(path):
+            return ()
         if language == "rust":
             path = self._rust_path(importer, path)
         if path.startswith("."):
@@ -84,7 +97,8 @@ class ImportResolver:
         family = language_named(language).family
         # With its last part and without: that may be a name inside the module.
         for end in (len(parts), len(parts) - 1):
-            for start in range(end):
+            # From its beginning, as the tree or its folder may have it, or its last parts.
+            for start in (*range(min(2, end)), *range(max(2, end - _MOST_PARTS), end)):
                 suffix = "/".join(parts[start:end])
                 anchored = start == 0 or language == "go" or (self._is_package and start == 1)
                 if end - start >= _FEWEST_PARTS and (found := self._find(family, suffix)):
@@ -110,15 +124,26 @@ class ImportResolver:
 
 def _module_of(path: str) -> str:
     """Return a path without its extension, and without the name of a folder's own file."""
-    pure = PurePosixPath(path)
-    if is_source_extension(pure.suffix):
-        path = path[: -len(pure.suffix)]
+    suffix = PurePosixPath(path[path.rfind("/") + 1 :]).suffix
+    if is_source_extension(suffix):
+        path = path[: -len(suffix)]
         path = path.removesuffix(".d")
     head, _, name = path.rpartition("/")
     return head if name in _FOLDER_FILES and head else path
 
 
+def _is_deep(path: str) -> bool:
+    return path.count("/") > _MOST_DEPTH
+
+
 def _suffixes(module: str) -> list[str]:
     """Return `/a/b/c`, `a/b/c`, `b/c` and `c` for `a/b/c`: the first is the whole path."""
-    parts = module.split("/")
-    return ["/" + module, *("/".join(parts[start:]) for start in range(len(parts)))]
+    suffixes = ["/" + module]
+    start = len(module)
+    for _ in range(_MOST_PARTS):
+        start = module.rfind("/", 0, start)
+        if len(module) - start <= _MOST_CHARACTERS:
+            suffixes.append(module[start + 1 :])
+        if start < 0:
+            break
+    return suffixes

@@ -1,5 +1,8 @@
 """Which files an import means."""
 
+import time
+import tracemalloc
+
 import pytest
 
 from toolmesh_outlines.imports import import_paths
@@ -103,6 +106,62 @@ def test_what_may_be_thousands_of_files_is_none(count: int, found: int) -> None:
     resolver = ImportResolver(tree, ["python"] * count)
     assert len(resolver.resolve(0, "a/part/name")) == found
     assert resolver.resolve(0, "./part") == (0,)
+
+
+def _parts(first: int, stop: int) -> str:
+    return "/".join(f"p{number}" for number in range(first, stop))
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (f"{_parts(0, 20)}/m", (0,)),
+        (f"{_parts(0, 20)}/m/name", (0,)),
+        (f"{_parts(10, 20)}/m", (0,)),
+        (f"mesh/{_parts(6, 20)}/m", (0,)),
+        (f"{_parts(1, 20)}/m", (0,)),
+        (f"{_parts(0, 64)}/m", (1,)),
+        ("p63/m", (1,)),
+        (f"{_parts(0, 65)}/m", ()),
+        ("p64/m", ()),
+    ],
+)
+def test_deep_paths_are_told_by_their_last_parts(path: str, found: tuple[int, ...]) -> None:
+    """Sixteen parts at the end of a path tell it; what lies too deep is no one's import."""
+    tree = [f"{_parts(0, depth)}/m.py" for depth in (20, 64, 65)]
+    assert ImportResolver(tree, ["python"] * 3).resolve(0, path) == found
+
+
+def test_no_import_leads_out_of_a_file_that_lies_too_deep() -> None:
+    """A file at such a depth imports nothing, not even from its own folder."""
+    tree = [f"{_parts(0, 65)}/{name}.py" for name in "ab"]
+    assert ImportResolver(tree, ["python"] * 2).resolve(0, "./b") == ()
+
+
+def test_deep_paths_take_no_more_memory_than_their_depth() -> None:
+    """Paths and parts as long as a manifest may have them do not multiply."""
+    tree = [
+        f"{part * (4_000 // len(part))}m{n}.py"
+        for n in range(50)
+        for part in ("a/", "b" * 63 + "/")
+    ]
+    tracemalloc.start()
+    try:
+        resolver = ImportResolver(tree, ["python"] * len(tree))
+        assert resolver.resolve(0, "/".join("a" * 500)) == ()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_long_imports_take_no_more_time_than_their_parts() -> None:
+    """Imports as long as can be: some milliseconds, not the square of their parts."""
+    resolver = ImportResolver(["a.py"], ["python"])
+    started = time.process_time()
+    for number in range(400):
+        assert resolver.resolve(0, "/".join("a" * 500) + f"/b{number}") == ()
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
