@@ -10,7 +10,7 @@ from tree_sitter import Node
 
 from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.languages import Language
-from toolmesh_outlines.outline import CALLABLE_KINDS, CONTAINER_KINDS, Definition, Kind
+from toolmesh_outlines.outline import CALLABLE_KINDS, CONTAINER_KINDS, MAX_DEPTH, Definition, Kind
 from toolmesh_outlines.signatures import Header, signature_of
 
 MAX_NAME_BYTES = 200
@@ -39,11 +39,17 @@ class Found(NamedTuple):
 
 
 class _Around(NamedTuple):
-    """A definition that the one at hand may lie in; place -1: it was dropped."""
+    """A definition that the one at hand may lie in; place -1: it was dropped.
+
+    `parent` is the place of what is told to stand around a definition in it, -1 for none, and
+    `depth` tells how many do.
+    """
 
     start: int
     end: int
     place: int
+    parent: int
+    depth: int
     name: str
     kind: Kind
 
@@ -87,6 +93,7 @@ def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple
         while around and not _contains(around[-1], start, end):
             around.pop()
         outer = around[-1] if around else None
+        parent, depth = (outer.parent, outer.depth) if outer else (-1, 0)
         kind = _kind(item, outer, language)
         place = -1
         if not _is_hidden(item, kind, outer, language):
@@ -97,7 +104,6 @@ def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple
             )
             if not _is_import(signature, language):
                 place = len(definitions)
-                parent = _parent(around)
                 line, end_line = _lines(item)
                 doc = _doc(item, docs, language)
                 new = Definition(item.name, kind, line, end_line, signature, parent, doc)
@@ -107,19 +113,15 @@ def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple
                     definitions[-1] = structs.replace(last, end_line=end_line)
                 else:
                     definitions.append(new)
-        around.append(_Around(start, end, place, item.name, kind))
+        # What is nested deeper is told at that depth, one beside the other.
+        if place >= 0 and depth < MAX_DEPTH:
+            parent, depth = place, depth + 1
+        around.append(_Around(start, end, place, parent, depth, item.name, kind))
     return tuple(definitions)
 
 
 def _contains(outer: _Around, start: int, end: int) -> bool:
     return outer.end > start and (outer.start != start or outer.end != end)
-
-
-def _parent(around: list[_Around]) -> int:
-    for outer in reversed(around):
-        if outer.place >= 0:
-            return outer.place
-    return -1
 
 
 def _is_import(signature: str, language: Language) -> bool:

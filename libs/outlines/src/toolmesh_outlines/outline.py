@@ -14,6 +14,9 @@ NOT_PARSED = "could not be parsed"
 PASSING_FAILURES = frozenset({TOOK_TOO_LONG, CRASHED, NOT_PARSED})
 """Why files were skipped that may be read another time: never kept on disk."""
 
+MAX_DEPTH = 64
+"""How many definitions one may stand in: no person writes more, and readers follow all of them."""
+
 
 class Kind(StrEnum):
     """What a definition defines."""
@@ -56,7 +59,8 @@ class Definition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One definition in a file.
 
     Lines count from 1, and `end_line` is the last one. `signature` is the header up to the body, on
-    one line. `parent` is the index of the enclosing definition among the file's, -1 for none.
+    one line. `parent` is the index of the enclosing definition among the file's, -1 for none; it is
+    an earlier one, and no more than `MAX_DEPTH` stand around one another.
     `doc` is the first line of what a comment or a docstring says about it, of at most 200 bytes.
     """
 
@@ -100,6 +104,17 @@ def encode_outline(outline: Outline) -> bytes:
 def decode_outline(data: bytes) -> Outline:
     """Return the outline that `encode_outline` gave as `data`.
 
-    Raises ValueError (msgspec's DecodeError is one) when the bytes are not an outline.
+    Raises ValueError (msgspec's DecodeError is one) when the bytes are not an outline, or one whose
+    definitions do not stand in each other as they may.
     """
-    return _decoder.decode(data)
+    outline = _decoder.decode(data)
+    depths: list[int] = []
+    for definition in outline.definitions:
+        parent = definition.parent
+        if parent < 0:
+            depths.append(0)
+        elif parent < len(depths) and depths[parent] < MAX_DEPTH:
+            depths.append(depths[parent] + 1)
+        else:
+            raise ValueError(f"definition {len(depths)} cannot stand in definition {parent}")
+    return outline

@@ -5,6 +5,7 @@ indented below its parent, then the name and what a comment says of it.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from msgspec import structs
 from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.extraction import extract_outline
 from toolmesh_outlines.languages import LANGUAGES, assign_languages, language_named
-from toolmesh_outlines.outline import Outline, decode_outline, encode_outline
+from toolmesh_outlines.outline import Definition, Kind, Outline, decode_outline, encode_outline
 from toolmesh_outlines.sql_definitions import sql_definitions
 
 _SAMPLES = Path(__file__).parent / "samples"
@@ -209,9 +210,24 @@ def test_depth_without_brackets_is_no_problem(language: str, source: bytes) -> N
 
 
 def test_deep_definitions_keep_their_parents() -> None:
-    """Classes in classes are followed as deep as they go."""
+    """Classes in classes are followed to a depth; what is deeper is told at that depth."""
     outline = extract_outline(b"class A\n" * 2_000 + b"end\n" * 2_000, "ruby")
-    assert [definition.parent for definition in outline.definitions] == list(range(-1, 1_999))
+    parents = [definition.parent for definition in outline.definitions]
+    assert parents == [*range(-1, 64), *[63] * 1_935]
+    assert decode_outline(encode_outline(outline)) == outline
+
+
+@pytest.mark.parametrize(
+    "parents", [[0], [-1, 2, -1], range(-1, 65)], ids=["itself", "later", "deep"]
+)
+def test_no_outline_has_definitions_in_later_or_too_many_ones(parents: Sequence[int]) -> None:
+    """Readers follow parents, so an outline that would lead them on and on is damaged."""
+    definitions = tuple(
+        Definition("a", Kind.CLASS, line, line, "class a", parent)
+        for line, parent in enumerate(parents, 1)
+    )
+    with pytest.raises(ValueError, match="cannot stand in"):
+        decode_outline(encode_outline(Outline(definitions)))
 
 
 def test_broken_code_keeps_what_can_be_read() -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolmesh_outlines.languages import LANGUAGES, language_named
-from toolmesh_outlines.outline import Kind
+from toolmesh_outlines.outline import MAX_DEPTH, Kind
 from toolmesh_repomap.string_table import Ints, StringTable
 
 KINDS = tuple(Kind)
@@ -132,13 +132,14 @@ class Corpus:
         return self.columns.definition_row.item(definition)
 
     def around(self, definition: int) -> list[int]:
-        """Return the definitions that one stands in, the innermost first."""
+        """Return the definitions that one stands in, the innermost first, at most `MAX_DEPTH`."""
         parent = self.columns.definition_parent.item(definition)
         if parent < 0:
             return []
         first = self.columns.definition_first.item(self.row_of(definition))
         outer: list[int] = []
-        while parent >= 0:
+        # What was kept of outlines from before there was this limit may be deeper.
+        while parent >= 0 and len(outer) < MAX_DEPTH:
             outer.append(first + parent)
             parent = self.columns.definition_parent.item(first + parent)
         return outer

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolmesh_outlines.outline import CONTAINER_KINDS, Kind
+from toolmesh_outlines.outline import CONTAINER_KINDS, MAX_DEPTH, Kind
 from toolmesh_repomap.corpus import KINDS, Corpus
 from toolmesh_repomap.integer_sorting import stable_order
 from toolmesh_repomap.reference_graph import ReferenceGraph
@@ -253,11 +253,13 @@ def _levels(parents: Ints, is_constructor: Ints) -> list[tuple[Ints, Ints]]:
     levels: list[tuple[Ints, Ints]] = []
     depths = np.zeros(len(parents), dtype=np.int32)
     inner = np.flatnonzero(parents >= 0)
-    while len(inner):
+    for _ in range(MAX_DEPTH):
         # A parent stands before its children, so depths grow by one a round.
         deeper = depths[parents[inner]] + 1
         inner = inner[deeper > depths[inner]]
         depths[inner] = depths[parents[inner]] + 1
+        if not len(inner):
+            break
     for depth in range(int(depths.max(initial=0)), 0, -1):
         children = np.flatnonzero((depths == depth) & ~is_constructor)
         levels.append((children, parents[children]))

@@ -8,6 +8,7 @@ import pytest
 from toolmesh_outlines.outline import Definition, Kind, Outline
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_repomap.indexing import SnapshotIndex
+from toolmesh_repomap.ranking import Ranker
 from toolmesh_repomap.steering import steer
 
 IndexFiles = Callable[[Sequence[OutlinedFile]], SnapshotIndex]
@@ -302,6 +303,16 @@ def test_classes_take_in_their_members(scores_of: Scores) -> None:
     scores = scores_of([store, _file("user.py", "", members="find_one find_one")])
     assert scores["store.py:Store"] > scores["store.py:__init__"] > scores["store.py:never_used"]
     assert scores["store.py:find_one"] > scores["store.py:__init__"]
+
+
+def test_parents_that_never_end_are_followed_to_a_depth(index_files: IndexFiles) -> None:
+    """What a class takes in from its members goes up a bounded number of levels."""
+    deep = [Definition("A", Kind.CLASS, 1, 1, "class A", number - 1) for number in range(500)]
+    index = index_files([OutlinedFile("deep.py", "python", 1, Outline(definitions=tuple(deep)))])
+    parents = index.corpus.columns.definition_parent
+    parents[0] = 0
+    scores = Ranker(index.corpus, index.graph).rank(None).definitions
+    assert np.isfinite(scores).all()
 
 
 def test_common_names_count_only_where_imported(edges_of: Edges) -> None:

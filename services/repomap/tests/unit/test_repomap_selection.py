@@ -186,6 +186,23 @@ def test_a_budget_of_one_shows_nothing_rather_than_half_a_line(index_files: Inde
     assert (drawn.shown.file_count, drawn.shown.left_out_files) == (0, 4)
 
 
+def test_deep_nesting_leaves_room_for_what_is_in_it(index_files: IndexFiles) -> None:
+    """However deep something stands, at most 64 headers come with it, also where more are kept."""
+    deep = [
+        Definition("A", Kind.MODULE, line, 9_999, "module A", line - 2) for line in range(1, 3000)
+    ]
+    index = index_files([_source("deep.py", *deep)])
+    assert [len(index.corpus.around(number)) for number in (0, 1, 64, 65, 2_998)] == [
+        0,
+        1,
+        64,
+        64,
+        64,
+    ]
+    drawn = _draw(index, index.ranker.rank(None), 4096)
+    assert 2048 < drawn.token_count <= 4096
+
+
 def test_an_empty_tree_has_an_empty_map(index_files: IndexFiles) -> None:
     """No files at all: nothing to show, and nothing left out."""
     drawn = _draw(index_files([]), _ranking([], []), 10)
