@@ -6,7 +6,7 @@ import msgspec
 
 # A change of the queries or of the extraction changes what an outline says: count this up, and
 # outlines that were cached before are made anew.
-EXTRACTOR_VERSION = 6
+EXTRACTOR_VERSION = 7
 
 TOOK_TOO_LONG = "took too long to parse"
 CRASHED = "crashed the parser"

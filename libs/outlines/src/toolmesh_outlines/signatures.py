@@ -43,7 +43,7 @@ def signature_of(header: Header, *, source: bytes, language: Language) -> str:
     limit = _MAX_CHARACTERS
     if header.kind in _FIRST_LINE_KINDS:
         first_line, newline, _ = text.strip().partition("\n")
-        text = first_line.rstrip(" \\") + "…" if newline else first_line
+        text = first_line.rstrip(" \\\r") + "…" if newline else first_line
         limit = _MAX_VALUE_CHARACTERS
     text = language.prefixes.get(header.node.type, "") + _one_line(text, language)
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"

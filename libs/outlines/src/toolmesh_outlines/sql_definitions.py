@@ -47,7 +47,8 @@ _CREATE = re.compile(
     rf"(?:{_PART}\s*\.\s*)*(?P<name>{_PART}))",
     re.IGNORECASE | re.MULTILINE,
 )
-_ENDS = re.compile(r";[ \t]*(?:--[^\n]*)?$|^[ \t]*GO[ \t]*$", re.IGNORECASE | re.MULTILINE)
+# `$` stands before a line feed alone, so the carriage return before one is named.
+_ENDS = re.compile(r";[ \t]*(?:--[^\n]*|\r)?$|^[ \t]*GO[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _QUOTED_BODY = re.compile(r"\$\w*\$")
 _BODY_START = re.compile(r"\s+(?:AS|IS|BEGIN)\b|\(\s*$|;|\$\w*\$", re.IGNORECASE | re.MULTILINE)
 _ENUM = re.compile(r"\s+AS\s+ENUM\b|\s*=\s*ENUM\b", re.IGNORECASE)

@@ -84,6 +84,31 @@ def test_an_outline_survives_its_encoding(name: str) -> None:
     assert decode_outline(encode_outline(outline)) == outline
 
 
+@pytest.mark.parametrize("name", _NAMES)
+def test_line_breaks_of_two_bytes_change_nothing(name: str) -> None:
+    """A file with CRLF, as from Windows, has the outline of the same file with LF."""
+    language = assign_languages([name])[name].name
+    source = (_SAMPLES / f"{name}.txt").read_bytes()
+    assert extract_outline(source.replace(b"\n", b"\r\n"), language) == _extract(name)
+
+
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("c", b"#define MAX(a, b) \\\n  ((a) > (b) ? (a) : (b))\n#define LONG 1 + \\\n  2\n"),
+        ("ocaml", b"type state =\n  | Open\n  | Closed\n\nlet limit =\n  1_000\n"),
+        ("sql", b"create table a (x int)\nGO\ncreate table b (y int); -- last\nselect 1;\n"),
+        ("ruby", b"class A < B\nend\n"),
+        ("elixir", b'defmodule A do\n  @doc """\n  Finds it.\n  """\n  def f, do: 1\nend\n'),
+        ("kotlin", b"class A<T>\n@B(1)\ninternal constructor(a: T) : C() {\n  fun d() {}\n}\n"),
+    ],
+)
+def test_headers_and_ends_are_those_of_one_byte_line_breaks(language: str, source: bytes) -> None:
+    """Headers over several lines and ends of statements are the same with CRLF."""
+    with_returns = extract_outline(source.replace(b"\n", b"\r\n"), language)
+    assert with_returns == extract_outline(source, language)
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
