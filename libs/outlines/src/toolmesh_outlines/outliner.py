@@ -27,6 +27,8 @@ _MOST_IN_FLIGHT = 16
 _BATCH_FILES = 256
 # Fewer, so that little is left to do with outlines when the last has been parsed.
 _PARSED_FILES = 128
+# Fewer still where files are slow: what is parsed but not kept is lost when the process is killed.
+_KEPT_EVERY_SECONDS = 1.0
 # How long a content is left alone on which parsing failed in passing.
 _REST_SECONDS = 600.0
 _NOTHING = Outline()
@@ -152,8 +154,13 @@ class Outliner:
                 outlines[key] = resting
         return outlines
 
-    def _kept(self, encoded: dict[OutlineKey, bytes]) -> dict[OutlineKey, Outline]:
-        """Return outlines that are new, and keep them."""
+    async def _kept(self, encoded: dict[OutlineKey, bytes]) -> dict[OutlineKey, Outline]:
+        """Return outlines that are new, and keep them, though who waits for it is cancelled."""
+        if not encoded:
+            return {}
+        return await asyncio.shield(asyncio.to_thread(self._keep, encoded))
+
+    def _keep(self, encoded: dict[OutlineKey, bytes]) -> dict[OutlineKey, Outline]:
         outlines = _decoded(encoded)
         failed = {
             key: outline for key, outline in outlines.items() if outline.skipped in PASSING_FAILURES
@@ -169,20 +176,29 @@ class Outliner:
     async def _parsed(
         self, snapshot: Snapshot, keys: Iterable[OutlineKey]
     ) -> AsyncGenerator[dict[OutlineKey, Outline]]:
-        """Yield the outlines of contents that the cache does not have, and keep them."""
+        """Yield the outlines of contents that the cache does not have, and keep them.
+
+        Whoever is cancelled, as by a deadline, and asks again goes on from what is parsed.
+        """
         languages: defaultdict[bytes, list[str]] = defaultdict(list)
         for digest, language in keys:
             languages[digest].append(language)
         self._pool.expect(sum(map(len, languages.values())))
         batch: dict[OutlineKey, bytes] = {}
-        async with aclosing(self._extracted(snapshot, languages)) as extracted:
-            async for outlines in extracted:
-                batch |= outlines
-                if len(batch) >= _PARSED_FILES:
-                    yield await asyncio.to_thread(self._kept, batch)
-                    batch = {}
-        if batch:
-            yield await asyncio.to_thread(self._kept, batch)
+        kept_at = self._clock()
+        try:
+            async with aclosing(self._extracted(snapshot, languages)) as extracted:
+                async for outlines in extracted:
+                    batch |= outlines
+                    is_due = self._clock() - kept_at >= _KEPT_EVERY_SECONDS
+                    if is_due or len(batch) >= _PARSED_FILES:
+                        ready, batch = batch, {}
+                        yield await self._kept(ready)
+                        kept_at = self._clock()
+        finally:
+            rest = await self._kept(batch)
+        if rest:
+            yield rest
 
     async def _extracted(
         self, snapshot: Snapshot, languages: dict[bytes, list[str]]
@@ -200,7 +216,11 @@ class Outliner:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # Some may be done, but not taken yet.
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            for outlines in ends:
+                if isinstance(outlines, dict):
+                    await self._kept(outlines)
 
     async def _extract(self, group: dict[OutlineKey, bytes]) -> dict[OutlineKey, bytes]:
         """Return the encoded outlines of contents."""
