@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import structs
 from tree_sitter import Node
 
+from toolmesh_outlines.c_family import is_macro_call, operator_name
 from toolmesh_outlines.doc_comments import DocComments
 from toolmesh_outlines.languages import Language
 from toolmesh_outlines.outline import CALLABLE_KINDS, CONTAINER_KINDS, MAX_DEPTH, Definition, Kind
@@ -17,7 +18,6 @@ MAX_NAME_BYTES = 200
 
 _LEAST_TELLING = frozenset({Kind.CLASS, Kind.CONSTANT, Kind.TYPE, Kind.VARIABLE})
 _TEST_MODULES = frozenset({"test", "tests"})
-_C_FAMILY = frozenset({"c", "cpp"})
 
 
 class Found(NamedTuple):
@@ -69,6 +69,8 @@ def found_in(
     for name_node in captures.get("name", ()):
         name_start, name_end = name_node.byte_range
         name = source[name_start:name_end]
+        if language.name == "cpp" and name.startswith(b"operator"):
+            name = operator_name(name_node, source)
         # `_` is a name for what is not used, or for a translation function: everywhere and nowhere.
         if name and name != b"_" and len(name) <= MAX_NAME_BYTES:
             text = name.decode().lstrip(":")
@@ -169,9 +171,10 @@ def _kind(item: Found, outer: _Around | None, language: Language) -> Kind:
 
 def _is_hidden(item: Found, kind: Kind, outer: _Around | None, language: Language) -> bool:
     """Tell whether no other file can use the definition, or another one says the same."""
-    if language.name in _C_FAMILY and kind in CALLABLE_KINDS and item.name.isupper():
-        # A macro that looks like a function, such as a test's or a lock annotation's.
-        return True
+    if language.family == "c" and kind in CALLABLE_KINDS and item.name.isupper():
+        is_constructor = outer is not None and outer.name == item.name.lstrip("~")
+        if not is_constructor and is_macro_call(item.node, item.name_node):
+            return True
     if language.name == "rust" and kind is Kind.MODULE and item.name in _TEST_MODULES:
         return True
     return outer is not None and _is_hidden_in(outer, item, kind)

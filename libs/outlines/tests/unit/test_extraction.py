@@ -390,6 +390,60 @@ def test_what_a_grammar_cannot_read_is_blanked() -> None:
         assert {definition.name: definition.line for definition in definitions} == lines
 
 
+@pytest.mark.parametrize(
+    ("language", "source", "names"),
+    [
+        (
+            "c",
+            "unsigned char *SHA256(const char *d) {\n  return 0;\n}\nint MD5(int a);\n",
+            "SHA256 MD5",
+        ),
+        ("c", "static int\nGET(void)\n{\n}\nDWORD WINAPI MAIN(int a) {}\n", "GET MAIN"),
+        ("cpp", "URL::URL() : a(1) {}\nn::URL<T>::URL(int a) {}\nURL::~URL() {}\n", "URL URL ~URL"),
+        (
+            "cpp",
+            "class URL {\n  URL();\n  URL(int a) {}\n  int GET() const;\n};\n",
+            "URL URL URL GET",
+        ),
+        ("c", "TEST(a, b) {}\nBEGIN_ALL\nALSO(int a);\nstatic LIST(a);\n", ""),
+        ("c", "START(a)\nBEGIN_ALL\nALSO(int a);\n", ""),
+        ("c", "extern int f __P((int));\nextern char *__REDIRECT(f, (int a), g);\n", ""),
+        ("cpp", "class A {\n  TEST(a);\n  Lock l AFTER(b);\n  T* t GUARDED_BY(l);\n};\n", "A"),
+        ("cpp", "A::TEST(b) {}\nnamespace a {\nTEST_F(A, B) {}\n}\n", ""),
+    ],
+)
+def test_functions_in_capitals_are_told_from_macros(language: str, source: str, names: str) -> None:
+    """What has a type or its class's name is a function; what only looks like one is not."""
+    definitions = extract_outline(source.encode(), language).definitions
+    functions = [each.name for each in definitions if each.kind is not Kind.VARIABLE]
+    assert functions == names.split()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("struct A {\n  bool operator==(const A&) const;\n};\n", "operator=="),
+        ("struct A {\n  T& operator [] (int a) { return b; }\n};\n", "operator[]"),
+        ("struct A {\n  void* operator new(size_t a);\n};\n", "operator new"),
+        ("struct A {\n  explicit operator bool() const;\n};\n", "operator bool"),
+        (
+            "struct A {\n  operator const char *() const { return a; }\n};\n",
+            "operator const char *",
+        ),
+        ("bool A::operator<(const A& a) const {}\n", "operator<"),
+        ("template <class T>\nT* n::A<T>::operator->() {}\n", "operator->"),
+        ("n::A::operator F<void()>() const {}\n", "operator F<void()>"),
+        ("std::ostream& operator<<(std::ostream& a, const A& b) {}\n", "operator<<"),
+        ("bool operator==(const A& a, const A& b);\n", "operator=="),
+        ('A operator""_km(long double a) {}\n', 'operator""_km'),
+        ("int operators(int a) {}\n", "operators"),
+    ],
+)
+def test_operators_have_names(source: str, name: str) -> None:
+    """What C++ calls without its name is found by it, written in one way."""
+    assert extract_outline(source.encode(), "cpp").definitions[-1].name == name
+
+
 def test_unknown_files_have_no_language() -> None:
     """What is not in the table is left alone, whatever its name looks like."""
     assert assign_languages(

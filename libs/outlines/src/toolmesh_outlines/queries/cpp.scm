@@ -46,6 +46,59 @@
       (function_declarator declarator: (field_identifier) @name))
   ]) @definition.method
 
+; Operators: `operator==`, and `operator bool`, which has its type in its name.
+
+(function_definition
+  declarator: [
+    (function_declarator
+      declarator: [
+        (operator_name) @name
+        (qualified_identifier name: (operator_name) @name)
+        (qualified_identifier
+          name: (qualified_identifier name: (operator_name) @name))
+      ])
+    (pointer_declarator
+      declarator: (function_declarator
+        declarator: [
+          (operator_name) @name
+          (qualified_identifier name: (operator_name) @name)
+          (qualified_identifier
+            name: (qualified_identifier name: (operator_name) @name))
+        ]))
+    (reference_declarator
+      (function_declarator
+        declarator: [
+          (operator_name) @name
+          (qualified_identifier name: (operator_name) @name)
+          (qualified_identifier
+            name: (qualified_identifier name: (operator_name) @name))
+        ]))
+    (operator_cast) @name
+    (qualified_identifier name: (operator_cast) @name)
+    (qualified_identifier
+      name: (qualified_identifier name: (operator_cast) @name))
+  ]
+  body: (_) @body) @definition.function
+
+(declaration
+  declarator: [
+    (function_declarator declarator: (operator_name) @name)
+    (pointer_declarator
+      declarator: (function_declarator declarator: (operator_name) @name))
+    (reference_declarator
+      (function_declarator declarator: (operator_name) @name))
+    (operator_cast) @name
+  ]) @definition.function
+
+(field_declaration
+  declarator: [
+    (function_declarator declarator: (operator_name) @name)
+    (pointer_declarator
+      declarator: (function_declarator declarator: (operator_name) @name))
+    (reference_declarator
+      (function_declarator declarator: (operator_name) @name))
+  ]) @definition.method
+
 (field_declaration_list
   (declaration
     declarator: (function_declarator
