@@ -1,12 +1,11 @@
 """Finds the texts that are most like another one, among hundreds of thousands.
 
 Texts are compared by the pairs of neighbouring letters that they share (Dice, "Measures of the
-Amount of Ecologic Association Between Species", 1945), all of them at once; the best are then
-compared letter by letter. Upper and lower case of ASCII are the same.
+Amount of Ecologic Association Between Species", 1945), all of them at once; the ends of the best
+are then compared letter by letter. Upper and lower case of ASCII are the same.
 """
 
 from collections.abc import Callable
-from difflib import SequenceMatcher
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from toolmesh_repomap.string_table import Ints
 _LOWER = np.arange(256, dtype=np.uint8)
 _LOWER[ord("A") : ord("Z") + 1] += 32
 _CANDIDATES = 64
+# Few paths and names are longer.
+_MOST_COMPARED = 200
 
 
 def folded(data: bytes) -> NDArray[np.uint8]:
@@ -37,8 +38,8 @@ def most_similar(
     """Return the texts most like `text`, the best first, none twice.
 
     Text i is `data[offsets[i]:offsets[i + 1]]`, and `text_of(i)` what is compared in the end and
-    returned; how much of it is alike must be at least `least_ratio`, of 1. Only those in `among`
-    count. Takes about 5 ms for a million letters.
+    returned; how much of its end is alike must be at least `least_ratio`, of 1. Only those in
+    `among` count. Takes about 5 ms for a million letters.
     """
     pairs = _pairs(folded(data))
     wanted = np.zeros(2**16, dtype=bool)
@@ -53,10 +54,9 @@ def most_similar(
     if among is not None:
         scores = np.where(among, scores, 0.0)
     ratios: dict[str, float] = {}
-    lowered = text.lower()
+    end = text[-_MOST_COMPARED:].lower()
     for candidate in _best(scores, text_of):
-        matcher = SequenceMatcher(None, lowered, candidate.lower(), autojunk=False)
-        ratios[candidate] = matcher.ratio()
+        ratios[candidate] = _likeness(end, candidate[-_MOST_COMPARED:].lower())
     likely = sorted((-ratio, each) for each, ratio in ratios.items() if ratio >= least_ratio)
     return [each for _, each in likely[:most]]
 
@@ -69,6 +69,24 @@ def _best(scores: NDArray[np.floating[Any]], text_of: Callable[[int], str]) -> l
     likely = np.flatnonzero((scores > 0) & (scores >= least)).tolist()
     ordered = sorted({(-scores.item(number), text_of(number)) for number in likely})
     return [text for _, text in ordered[:_CANDIDATES]]
+
+
+def _likeness(one: str, other: str) -> float:
+    """Return which part of the letters of two texts are in both in the same order, of 1.
+
+    The length of their longest common subsequence is worked out a letter of `other` at a time, for
+    all of `one` at once in the bits of a number (Hyyrö, "Bit-Parallel LCS-length Computation
+    Revisited", 2004): whatever the texts are, it takes no longer than their lengths say.
+    """
+    places: dict[str, int] = {}
+    for place, letter in enumerate(one):
+        places[letter] = places.get(letter, 0) | 1 << place
+    everywhere = unmatched = (1 << len(one)) - 1
+    for letter in other:
+        here = unmatched & places.get(letter, 0)
+        unmatched = (unmatched + here | unmatched - here) & everywhere
+    common = len(one) - unmatched.bit_count()
+    return 2 * common / max(len(one) + len(other), 1)
 
 
 def _pairs(letters: NDArray[np.uint8]) -> NDArray[np.uint16]:
