@@ -42,7 +42,7 @@ class _Around(NamedTuple):
     """A definition that the one at hand may lie in; place -1: it was dropped.
 
     `parent` is the place of what is told to stand around a definition in it, -1 for none, and
-    `depth` tells how many do.
+    `depth` tells how many do. `is_local` tells that what lies in it lies in a function.
     """
 
     start: int
@@ -52,6 +52,7 @@ class _Around(NamedTuple):
     depth: int
     name: str
     kind: Kind
+    is_local: bool
 
 
 def found_in(
@@ -118,7 +119,8 @@ def arranged(found: Iterable[Found], source: bytes, language: Language) -> tuple
         # What is nested deeper is told at that depth, one beside the other.
         if place >= 0 and depth < MAX_DEPTH:
             parent, depth = place, depth + 1
-        around.append(_Around(start, end, place, parent, depth, item.name, kind))
+        is_local = kind in CALLABLE_KINDS or (outer is not None and outer.is_local)
+        around.append(_Around(start, end, place, parent, depth, item.name, kind, is_local))
     return tuple(definitions)
 
 
@@ -177,7 +179,18 @@ def _is_hidden(item: Found, kind: Kind, outer: _Around | None, language: Languag
             return True
     if language.name == "rust" and kind is Kind.MODULE and item.name in _TEST_MODULES:
         return True
-    return outer is not None and _is_hidden_in(outer, item, kind)
+    if outer is None:
+        return False
+    if _is_hidden_in(outer, item, kind):
+        return True
+    return outer.is_local and _is_below(item.node, language.local_depth)
+
+
+def _is_below(node: Node | None, depth: int) -> bool:
+    """Tell whether a node is more levels below the root than that; 0 stands for no limit."""
+    for _ in range(depth + 1 if depth else 0):
+        node = node.parent if node is not None else None
+    return bool(depth) and node is not None
 
 
 def _is_hidden_in(outer: _Around, item: Found, kind: Kind) -> bool:

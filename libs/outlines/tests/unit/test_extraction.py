@@ -282,6 +282,67 @@ def test_no_outline_has_definitions_in_later_or_too_many_ones(parents: Sequence[
         decode_outline(encode_outline(Outline(definitions)))
 
 
+def _branches(count: int) -> str:
+    others = "".join(f"#elif P{number}\nvoid f{number}(void) {{}}\n" for number in range(1, count))
+    return f"#ifndef G\n#define G\n#if P0\nvoid f0(void) {{}}\n{others}#endif\n#endif\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "name"),
+    [
+        ("c", _branches(16), "f15"),
+        (
+            "cpp",
+            "#ifndef G\n#define G\nnamespace a { namespace b { namespace c {\n"
+            "class O { class I { template <class T> void m() {} }; };\n}}}\n#endif\n",
+            "m",
+        ),
+        ("java", "class A { class B { class C { class D { class E { void m() {} } } } } }\n", "m"),
+        (
+            "python",
+            "class A:\n class B:\n  class C:\n   class D:\n    def m(self):\n     pass\n",
+            "m",
+        ),
+        (
+            "python",
+            "if a:\n try:\n  @b\n  class C:\n   @property\n   def m(self):\n    pass\n"
+            " except D:\n  pass\n",
+            "m",
+        ),
+    ],
+)
+def test_what_is_in_no_function_is_found_however_deep(
+    language: str, source: str, name: str
+) -> None:
+    """Branches, namespaces and classes in each other hide nothing."""
+    assert extract_outline(source.encode(), language).definitions[-1].name == name
+
+
+@pytest.mark.parametrize(
+    ("language", "source", "names"),
+    [
+        (
+            "python",
+            "def f():\n class A:\n  def m(self):\n   pass\n"
+            " with a:\n  with b:\n   class B:\n    def n(self):\n     class C:\n      x = 1\n",
+            ["f", "A", "m", "B"],
+        ),
+        (
+            "c",
+            "void f(void) {\n  struct a { int x; };\n  if (b) { while (c) { do { for (;;) {\n"
+            "    struct d { int x; };\n  } } while (e); } }\n}\n",
+            ["f", "a"],
+        ),
+    ],
+)
+def test_what_is_deep_in_a_function_is_not_told(
+    language: str, source: str, names: list[str]
+) -> None:
+    """Classes at the top of a function's body are found; what is deeper, nobody asks for."""
+    definitions = extract_outline(source.encode(), language).definitions
+    assert [definition.name for definition in definitions] == names
+
+
 def test_broken_code_keeps_what_can_be_read() -> None:
     """A syntax error costs what is around it, not the file."""
     outline = extract_outline(
