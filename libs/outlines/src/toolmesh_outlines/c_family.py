@@ -10,12 +10,14 @@ def is_macro_call(node: Node, name: Node) -> bool:
 
     Without the preprocessor both look the same. A function has a type before its name, and nothing
     beside the two that cannot be read; a constructor has its class's name before its own. Names
-    that begin with an underscore are the compiler's and its library's own, and macros.
+    that begin or end with an underscore are macros: `__P((int))`, `NAME_(start)(int)`.
     """
     if _is_constructor(name):
         return False
     before, declared = node.child_by_field_name("type"), node.child_by_field_name("declarator")
-    if before is None or declared is None or declared.has_error or _text(name).startswith(b"_"):
+    if before is None or declared is None or declared.has_error:
+        return True
+    if _text(name) != _text(name).strip(b"_"):
         return True
     # In the body of a function that could not be read, `Stream OUT(file)` is a variable.
     if node.parent is not None and node.parent.type == "compound_statement":

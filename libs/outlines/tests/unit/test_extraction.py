@@ -468,6 +468,7 @@ def test_what_a_grammar_cannot_read_is_blanked() -> None:
         ),
         ("c", "TEST(a, b) {}\nBEGIN_ALL\nALSO(int a);\nstatic LIST(a);\n", ""),
         ("c", "START(a)\nBEGIN_ALL\nALSO(int a);\n", ""),
+        ("c", "extern char *NAME_(start)(int);\nextern char *NAME_(a);\n", ""),
         ("c", "extern int f __P((int));\nextern char *__REDIRECT(f, (int a), g);\n", ""),
         ("cpp", "class A {\n  TEST(a);\n  Lock l AFTER(b);\n  T* t GUARDED_BY(l);\n};\n", "A"),
         ("cpp", "A::TEST(b) {}\nnamespace a {\nTEST_F(A, B) {}\n}\n", ""),
