@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from typing import Protocol, TypeAlias
 
@@ -63,7 +64,7 @@ class FoundUnit:
     matched_lines: Sequence[int]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Ranked:
     """The hits of a search in order, and why each was found.
 
@@ -77,7 +78,7 @@ class Ranked:
     likeness: NDArray[np.float32] | None
     lines: Matches
 
-    @property
+    @cached_property
     def order(self) -> bytes:
         """What tells this order of hits from others that the same search has had."""
         return blake2b(self.ranking.units.tobytes(), digest_size=_ORDER_BYTES).digest()
