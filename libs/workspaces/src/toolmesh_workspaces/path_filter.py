@@ -12,11 +12,11 @@ import re2
 # wildcard becomes several times as much program as another character, and counts so.
 _MOST_SIZE = 2**13
 _WILDCARD = re.compile(r"[*?\[]")
+_WILDCARD_SIZE = 4
 # They match nothing; who writes them means something else.
 _NO_GLOBS = frozenset({"", ".", "/", "./"})
 # It matches itself alone.
 _OPEN_SET = re.compile(r"(?<!\\)\[(?!.[^\]]*\])")
-_WILDCARD_SIZE = 4
 # How much processor time matching may take in all. 100 ordinary globs take 5 to 10 microseconds a
 # path. Far fewer can be so made that the engine needs a new state for each character of a path:
 # what a glob costs cannot be read off it.
