@@ -63,3 +63,22 @@ def scan(semgrep: Stub, push_tree: Any) -> Callable[..., Awaitable[pb.ScanRespon
         return await semgrep.Scan(pb.ScanRequest(workspace=workspace, **fields))
 
     return scan
+
+
+@pytest.fixture
+def slow_pattern() -> str:
+    """A pattern whose every part may match anywhere: on `slow_code` it does not end."""
+    return (
+        "$A(..., $X, ..., $Y, ..., $Z, ...)\n...\n$B(..., $Y, ..., $X, ..., $W, ...)\n...\n"
+        "$C(..., $Z, ..., $X, ...)\n...\nnope($Z)"
+    )
+
+
+@pytest.fixture
+def slow_code() -> str:
+    """Code for `slow_pattern`, short enough that parsing it takes no time."""
+    lines = [
+        f"f({', '.join(chr(97 + (line * 7 + place * place) % 8) for place in range(30))})\n"
+        for line in range(50)
+    ]
+    return "".join(lines) + "nope(q)\n"

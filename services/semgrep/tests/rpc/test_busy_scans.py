@@ -20,31 +20,18 @@ def _rules(pattern: str, **more: Any) -> str:
     return json.dumps({"rules": [rule | {"pattern": pattern} | more]})
 
 
-# A pattern whose every part may match anywhere takes time beyond measure.
-_SLOW = _rules(
-    "$A(..., $X, ..., $Y, ..., $Z, ...)\n...\n$B(..., $Y, ..., $X, ..., $W, ...)\n...\n"
-    "$C(..., $Z, ..., $X, ...)\n...\nnope($Z)"
-)
-_SLOW_CODE = (
-    "".join(
-        f"f({', '.join(chr(97 + (line * 7 + place * place) % 8) for place in range(30))})\n"
-        for line in range(300)
-    )
-    + "nope(q)\n"
-)
-
-
 async def test_the_time_of_a_scan_counts_while_it_waits(
-    start_semgrep: Start, push_tree: Any
+    start_semgrep: Start, push_tree: Any, slow_pattern: str, slow_code: str
 ) -> None:
     """With one process and many scans, each ends in its time and says what was not scanned."""
     stub = await start_semgrep(semgrep_processes=1, semgrep_scan_seconds=3, semgrep_rule_seconds=4)
-    trees = [await push_tree({"a.py": f"x = {n}\n{_SLOW_CODE}"}) for n in range(6)]
+    trees = [await push_tree({"a.py": f"x = {n}\n{slow_code}"}) for n in range(6)]
+    slow = _rules(slow_pattern)
     # What is known of the rules keeps no scan waiting.
-    await stub.ValidateRule(pb.ValidateRuleRequest(rules=_SLOW))
+    await stub.ValidateRule(pb.ValidateRuleRequest(rules=slow))
     begun = time.monotonic()
     responses = await asyncio.gather(
-        *(stub.Scan(pb.ScanRequest(workspace=tree.id, rules=_SLOW)) for tree in trees)
+        *(stub.Scan(pb.ScanRequest(workspace=tree.id, rules=slow)) for tree in trees)
     )
     assert time.monotonic() - begun < 9
     for response in responses:

@@ -44,19 +44,6 @@ def _rules(*rules: dict[str, Any]) -> str:
 
 
 _EVAL = _rule("no-eval", "eval($X)")
-# Patterns whose every part may match anywhere take time beyond measure.
-_SLOW = _rule(
-    "slow",
-    "$A(..., $X, ..., $Y, ..., $Z, ...)\n...\n$B(..., $Y, ..., $X, ..., $W, ...)\n...\n"
-    "$C(..., $Z, ..., $X, ...)\n...\nnope($Z)",
-)
-_SLOW_CODE = (
-    "".join(
-        f"f({', '.join(chr(97 + (line * 7 + place * place) % 8) for place in range(30))})\n"
-        for line in range(50)
-    )
-    + "nope(q)\n"
-)
 _LARGE_TREE = "x = [\n" + "[1, 2, 3, 4],\n" * 65_000 + "]\neval(x)\n"
 
 
@@ -103,12 +90,13 @@ async def test_a_file_that_takes_too_much_memory_is_named(
 
 
 async def test_a_slow_rule_is_given_up_and_the_others_run(
-    start_semgrep: Start, push_tree: Any
+    start_semgrep: Start, push_tree: Any, slow_pattern: str, slow_code: str
 ) -> None:
     """A rule that explodes costs its seconds on a few files, is named, and not waited for again."""
     stub = await start_semgrep(semgrep_rule_seconds=1, semgrep_batch_seconds=4)
-    tree = await push_tree({f"{n}.py": f"eval({n})\n{_SLOW_CODE}" for n in range(16)})
-    response = await _scan(stub, tree, rules=_rules(_EVAL, _SLOW), max_tokens=50_000)
+    tree = await push_tree({f"{n}.py": f"eval({n})\n{slow_code}" for n in range(16)})
+    rules = _rules(_EVAL, _rule("slow", slow_pattern))
+    response = await _scan(stub, tree, rules=rules, max_tokens=50_000)
     assert response.summary.finding_count == 16
     reasons = _reasons(response.summary)
     assert {path for path, _ in reasons} == {f"{n}.py" for n in range(16)}
@@ -117,21 +105,21 @@ async def test_a_slow_rule_is_given_up_and_the_others_run(
     assert "timed out" in reasons.values()
     assert set(reasons.values()) <= {"timed out", "given up, for it timed out on other files"}
     begun = time.monotonic()
-    again = await _scan(stub, tree, rules=_rules(_EVAL, _SLOW), max_tokens=50_000)
+    again = await _scan(stub, tree, rules=rules, max_tokens=50_000)
     assert again.summary.scanned_file_count == 0
     assert _reasons(again.summary) == reasons
     assert time.monotonic() - begun < 10
 
 
 async def test_a_scan_ends_in_time_and_the_next_goes_on(
-    start_semgrep: Start, push_tree: Any
+    start_semgrep: Start, push_tree: Any, slow_pattern: str, slow_code: str
 ) -> None:
     """Files that were not reached are named; what was found is kept, so each call gets further."""
     stub = await start_semgrep(
         semgrep_scan_seconds=3, semgrep_rule_seconds=1, semgrep_batch_seconds=1
     )
-    tree = await push_tree({f"{n}.py": f"eval({n})\n{_SLOW_CODE}" for n in range(6)})
-    fields = {"rules": _rules(*(_SLOW | {"id": f"slow{n}"} for n in range(9)), _EVAL)}
+    tree = await push_tree({f"{n}.py": f"eval({n})\n{slow_code}" for n in range(6)})
+    fields = {"rules": _rules(*(_rule(f"slow{n}", slow_pattern) for n in range(9)), _EVAL)}
     begun = time.monotonic()
     response = await _scan(stub, tree, **fields, max_tokens=50_000)
     assert time.monotonic() - begun < 10
@@ -270,12 +258,12 @@ async def test_rules_with_paths_see_each_file_by_itself(
 
 
 async def test_a_cancelled_scan_leaves_nothing_behind(
-    start_semgrep: Start, push_tree: Any, tmp_path: Path
+    start_semgrep: Start, push_tree: Any, tmp_path: Path, slow_pattern: str, slow_code: str
 ) -> None:
     """Its processes and folders go, and its place is free for the next."""
     stub = await start_semgrep(semgrep_scans=1, semgrep_rule_seconds=60)
-    tree = await push_tree({f"{n}.py": f"x = {n}\n{_SLOW_CODE}" for n in range(4)})
-    request = pb.ScanRequest(workspace=tree.id, rules=_rules(_SLOW))
+    tree = await push_tree({f"{n}.py": f"x = {n}\n{slow_code}" for n in range(4)})
+    request = pb.ScanRequest(workspace=tree.id, rules=_rules(_rule("slow", slow_pattern)))
     watched = pb.WatchScanRequest(scan=request)
     for begin in (lambda: stub.Scan(request), lambda: stub.WatchScan(watched)):
         call = begin()
@@ -290,12 +278,14 @@ async def test_a_cancelled_scan_leaves_nothing_behind(
 
 
 async def test_more_scans_than_places_are_told_to_come_back(
-    start_semgrep: Start, push_tree: Any, failure_of: FailureOf
+    start_semgrep: Start, push_tree: Any, failure_of: FailureOf, slow_pattern: str, slow_code: str
 ) -> None:
     """At once, and with the time; the scan that runs goes on."""
     stub = await start_semgrep(semgrep_scans=1, semgrep_rule_seconds=2)
-    tree = await push_tree({"a.py": f"eval(1)\n{_SLOW_CODE}"})
-    running = asyncio.ensure_future(_scan(stub, tree, rules=_rules(_EVAL, _SLOW)))
+    tree = await push_tree({"a.py": f"eval(1)\n{slow_code}"})
+    running = asyncio.ensure_future(
+        _scan(stub, tree, rules=_rules(_EVAL, _rule("slow", slow_pattern)))
+    )
     await _until(lambda: len(_engine_pids()) > 0 and not running.done())
     failure = await failure_of(_scan(stub, tree, rules=_rules(_EVAL)))
     assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "SCANS_BUSY")

@@ -21,18 +21,6 @@ def _rules(*rules: dict[str, Any]) -> str:
 
 
 _EVAL = _rule("no-eval", "eval($X)")
-# Patterns whose every part may match anywhere take time beyond measure.
-_SLOW = (
-    "$A(..., $X, ..., $Y, ..., $Z, ...)\n...\n$B(..., $Y, ..., $X, ..., $W, ...)\n...\n"
-    "$C(..., $Z, ..., $X, ...)\n...\nnope($Z)"
-)
-_SLOW_CODE = (
-    "".join(
-        f"f({', '.join(chr(97 + (line * 7 + place * place) % 8) for place in range(30))})\n"
-        for line in range(300)
-    )
-    + "nope(q)\n"
-)
 
 
 def _reasons(summary: pb.ScanSummary) -> dict[tuple[str, str], str]:
@@ -44,12 +32,12 @@ async def _scan(stub: Stub, workspace: Any, **fields: Any) -> pb.ScanResponse:
 
 
 async def test_slow_rules_take_nothing_from_the_others(
-    start_semgrep: Start, push_tree: Any
+    start_semgrep: Start, push_tree: Any, slow_pattern: str, slow_code: str
 ) -> None:
     """However many time out on a file, all are named, and what others find stays and is kept."""
     stub = await start_semgrep(semgrep_rule_seconds=0.5)
-    tree = await push_tree({"a.py": f"eval(1)\n{_SLOW_CODE}"})
-    slow = [_rule(f"slow{number}", _SLOW) for number in range(4)]
+    tree = await push_tree({"a.py": f"eval(1)\n{slow_code}"})
+    slow = [_rule(f"slow{number}", slow_pattern) for number in range(4)]
     response = await _scan(stub, tree, rules=_rules(*slow, _EVAL))
     assert [finding.rule for finding in response.findings] == ["no-eval"]
     assert _reasons(response.summary) == {
@@ -61,12 +49,12 @@ async def test_slow_rules_take_nothing_from_the_others(
 
 
 async def test_rules_that_end_the_process_are_cut_off_from_the_others(
-    start_semgrep: Start, push_tree: Any
+    start_semgrep: Start, push_tree: Any, slow_pattern: str, slow_code: str
 ) -> None:
     """Too many slow rules for the time of a file cost themselves alone."""
     stub = await start_semgrep(semgrep_rule_seconds=0.5, semgrep_batch_seconds=1)
-    tree = await push_tree({"a.py": f"eval(1)\n{_SLOW_CODE}"})
-    slow = [_rule(f"slow{number}", _SLOW) for number in range(12)]
+    tree = await push_tree({"a.py": f"eval(1)\n{slow_code}"})
+    slow = [_rule(f"slow{number}", slow_pattern) for number in range(12)]
     response = await _scan(stub, tree, rules=_rules(*slow, _EVAL))
     assert [finding.rule for finding in response.findings] == ["no-eval"]
     assert {rule for _, rule in _reasons(response.summary)} == {rule["id"] for rule in slow}
