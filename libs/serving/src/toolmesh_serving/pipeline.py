@@ -7,6 +7,7 @@ call then costs plain function calls. Nested interceptors would cost a coroutine
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -53,6 +54,22 @@ class Pipeline(grpc.aio.ServerInterceptor):
         self._ends = tuple((n, s.end) for n, s in reversed(numbered) if _has(s, "end"))
         self._open_paths = open_paths
         self._handlers: dict[str, Any] = {}  # a handler, or None for one that is refused
+        self._running = 0
+        self._idle = asyncio.Event()
+
+    async def ended(self, *, within_seconds: float) -> bool:
+        """Waits until the stages have seen the end of every call that they saw begin.
+
+        gRPC counts a call that was cancelled as over while its handler still unwinds, so what the
+        stages do at its end, such as the log line and the span, may come later.
+
+        Returns:
+            False when a call was still under way after that time.
+        """
+        if self._running:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), within_seconds)
+        return not self._running
 
     async def intercept_service(
         self, continuation: Any, handler_call_details: grpc.HandlerCallDetails
@@ -90,7 +107,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: ServedMethod, work: Any, *, stream_in: bool) -> Any:
         async def run(request: Any, context: _Context) -> Any:
-            call = _open(method, context)
+            call = self._open(method, context)
             begun = 0
             response = None
             try:
@@ -117,7 +134,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _streaming(self, method: ServedMethod, work: Any, *, stream_in: bool) -> Any:
         async def run(request: Any, context: _Context) -> AsyncIterator[Any]:
-            call = _open(method, context)
+            call = self._open(method, context)
             begun = 0
             try:
                 for begun, begin in self._begins:  # noqa: B007 - used when one raises
@@ -156,25 +173,31 @@ class Pipeline(grpc.aio.ServerInterceptor):
         for check in self._messages:
             check(call, message)
 
+    def _open(self, method: ServedMethod, context: _Context) -> Call:
+        call = Call(
+            method=method,
+            context=context,
+            metadata=request_metadata(),
+            started=time.monotonic(),
+        )
+        enter_call(call)
+        self._running += 1
+        self._idle.clear()
+        return call
+
     def _end(self, call: Call, begun: int) -> None:
-        for number, end in self._ends:
-            if number < begun:
-                end(call)
+        try:
+            for number, end in self._ends:
+                if number < begun:
+                    end(call)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
 
 
 def _has(stage: Stage, name: str) -> bool:
     return getattr(type(stage), name) is not getattr(Stage, name)
-
-
-def _open(method: ServedMethod, context: _Context) -> Call:
-    call = Call(
-        method=method,
-        context=context,
-        metadata=request_metadata(),
-        started=time.monotonic(),
-    )
-    enter_call(call)
-    return call
 
 
 def _served_method(path: str) -> ServedMethod | None:

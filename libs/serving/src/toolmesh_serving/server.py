@@ -29,6 +29,7 @@ _log = structlog.get_logger()
 _Settings = TypeVar("_Settings", bound=ServingSettings)
 
 _MAX_METADATA_BYTES = 16 * 1024
+_UNWINDING_SECONDS = 2.0
 
 # Open to anyone: they tell what the public protos tell, and probes have no tokens.
 _OPEN_PATHS = frozenset(
@@ -73,9 +74,15 @@ class RunningServer:
     """
 
     def __init__(
-        self, server: grpc.aio.Server, *, port: int, checks: async_health.HealthServicer
+        self,
+        server: grpc.aio.Server,
+        pipeline: Pipeline,
+        *,
+        port: int,
+        checks: async_health.HealthServicer,
     ) -> None:
         self._server = server
+        self._pipeline = pipeline
         self._checks = checks
         self.port = port
 
@@ -88,7 +95,13 @@ class RunningServer:
         """Says NOT_SERVING, waits for the endpoints to notice, and finishes what runs."""
         await self._checks.enter_graceful_shutdown()
         await asyncio.sleep(drain_seconds)
+        await self.stop(grace_seconds)
+
+    async def stop(self, grace_seconds: float | None = None) -> None:
+        """Takes no more calls, and cuts off those that still run after the grace time."""
         await self._server.stop(grace_seconds)
+        if not await self._pipeline.ended(within_seconds=_UNWINDING_SECONDS):
+            _log.warning("stopped before the last calls had ended")
 
 
 @asynccontextmanager
@@ -104,15 +117,15 @@ async def running(settings: ServingSettings, service: Service) -> AsyncGenerator
         )
         write = line_writer(settings.log_level, service=service.name)
         stages = standard_stages(service.verifier, telemetry, write)
-        server = grpc.aio.server(
-            interceptors=[Pipeline(stages, open_paths=_OPEN_PATHS | service.open_paths)],
-            options=_options(settings),
-        )
+        pipeline = Pipeline(stages, open_paths=_OPEN_PATHS | service.open_paths)
+        server = grpc.aio.server(interceptors=[pipeline], options=_options(settings))
         checks = _register(server, service.servicers)
-        port = _bind(server, settings)
+        running_server = RunningServer(
+            server, pipeline, port=_bind(server, settings), checks=checks
+        )
         await server.start()
-        stack.push_async_callback(server.stop, None)
-        yield RunningServer(server, port=port, checks=checks)
+        stack.push_async_callback(running_server.stop)
+        yield running_server
 
 
 async def serve(settings: ServingSettings, service: Service) -> None:

@@ -164,6 +164,30 @@ async def test_a_call_that_does_not_end_is_cut_off(serve: Any, bearer: Any) -> N
         await call
 
 
+async def test_the_end_of_a_cut_off_call_is_told_before_the_service_is_gone(
+    serve: Any, bearer: Any, call_log: list[dict[str, Any]]
+) -> None:
+    """A handler may have much to put back; its call has a line in the log all the same."""
+    begun, unwound = asyncio.Event(), asyncio.Event()
+
+    async def hang(request: Any, context: Any) -> Any:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await unwound.wait()
+
+    served = await serve({"Say": hang})
+    call = served.stub.Say(served.pb2.SayRequest(text="hi"), metadata=bearer)
+    await begun.wait()
+    asyncio.get_running_loop().call_later(0.5, unwound.set)
+    await served.server.drain(drain_seconds=0, grace_seconds=0.05)
+
+    assert [line["code"] for line in call_log] == ["CANCELLED"]
+    with pytest.raises((grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await call
+
+
 def parrot_service(parrot: SimpleNamespace, signer: Any, methods: dict[str, Any]) -> Service:
     """A parrot that is ready to be served."""
     instance = parrot.grpc.ParrotServiceServicer()
