@@ -34,15 +34,16 @@ class HitCode:
 
 def code_of(unit: Unit, content: bytes, matched_lines: Sequence[int]) -> HitCode:
     """Return the code of a unit with the comment above it; a long one from its first match on."""
-    lines = content.decode("utf-8", "replace").split("\n")
-    if lines and not lines[-1]:
+    # What comes after the unit stays in one piece.
+    lines = content.split(b"\n", unit.end_line)
+    if len(lines) <= unit.end_line and not lines[-1]:
         lines.pop()
     first, last = unit.first_line, min(unit.end_line, len(lines))
     start = first
     if matched_lines and last - first >= _MOST_LINES // 10:
         start = max(first, matched_lines[0] - _LEAD_LINES)
     end = min(last, start + _MOST_LINES - 1)
-    whole = [line.rstrip("\r") for line in lines[start - 1 : end]]
+    whole = [line.decode("utf-8", "replace").rstrip("\r") for line in lines[start - 1 : end]]
     shown = [_cut(line) for line in whole]
     return HitCode(shown, start, truncated=start > first or end < last or shown != whole)
 
