@@ -5,8 +5,11 @@ import re
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 CountTokens = Callable[[str], int]
@@ -98,21 +101,53 @@ def _counts(sums: Sequence[int], left: int, *, has_all: bool) -> Iterator[int]:
 def _fields(message: Message) -> dict[str, Any]:
     """Return all fields in their order; `json_format` has those that are not set at the end."""
     return {
-        field.json_name: _value(field, getattr(message, field.name))
-        for field in message.DESCRIPTOR.fields
-        if field.message_type is None or field.is_repeated or message.HasField(field.name)
+        field.json_name: field.value_of(getattr(message, field.name))
+        for field in _fields_of(message.DESCRIPTOR)
+        if not field.may_be_missing or message.HasField(field.name)
     }
 
 
-def _value(field: Any, value: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """How a field of a kind of message is written."""
+
+    name: str
+    json_name: str
+    value_of: Callable[[Any], Any]
+    may_be_missing: bool
+
+
+@cache
+def _fields_of(kind: Descriptor) -> tuple[_Field, ...]:
+    # Asking a descriptor takes longer than writing what it describes.
+    return tuple(
+        _Field(
+            field.name,
+            field.json_name,
+            _each(_writer(field)) if field.is_repeated else _writer(field),
+            field.message_type is not None and not field.is_repeated,
+        )
+        for field in kind.fields
+    )
+
+
+def _each(write: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    return lambda values: list(map(write, values))
+
+
+def _writer(field: FieldDescriptor) -> Callable[[Any], Any]:
     if field.message_type is not None:
-        return list(map(_fields, value)) if field.is_repeated else _fields(value)
+        return _fields
     if field.type == field.TYPE_FLOAT:
-        return list(map(_shortest, value)) if field.is_repeated else _shortest(value)
+        return _shortest
     if field.enum_type is not None:
-        names = field.enum_type.values_by_number
-        return [names[each].name for each in value] if field.is_repeated else names[value].name
-    return list(value) if field.is_repeated else value
+        names = {value.number: value.name for value in field.enum_type.values}
+        return names.__getitem__
+    return _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _shortest(value: float) -> float | int:
