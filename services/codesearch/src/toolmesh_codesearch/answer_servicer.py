@@ -1,17 +1,23 @@
-"""Turns what a search found into an answer that keeps to its tokens."""
+"""Turns what a search found into an answer that keeps to its tokens.
+
+With more or less code, most parts of an answer are the same, so each is counted once. Its JSON is
+divided behind names and constants, where a letter comes before a sign that is none. No token of
+cl100k_base has both, and how a text is divided into tokens does not depend on what came before:
+the tokens of the parts are those of the whole.
+"""
 
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from toolmesh.codesearch.v1 import codesearch_service_pb2, hit_pb2
 from toolmesh_codesearch.errors import SearchInvalid
 from toolmesh_codesearch.hit_code import HitCode, code_of, shares
 from toolmesh_codesearch.page_tokens import PageToken
 from toolmesh_codesearch.searches import FoundUnit, Result
-from toolmesh_serving.answer_budget import gateway_json
+from toolmesh_serving.answer_budget import CountTokens, gateway_json
 
 Answer = TypeVar(
     "Answer", codesearch_service_pb2.SearchResponse, codesearch_service_pb2.FindSimilarResponse
@@ -29,6 +35,7 @@ _KINDS = {
     for value in hit_pb2.SymbolKind.DESCRIPTOR.values
 }
 KIND_NAMES = {number: name for name, number in _KINDS.items()}
+_NO_CODE = HitCode((), 0, truncated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Page:
 class AnswerWriter:
     """Writes answers of at most so many tokens."""
 
-    def __init__(self, count_tokens: Callable[[str], int]) -> None:
+    def __init__(self, count_tokens: CountTokens) -> None:
         self._count_tokens = count_tokens
 
     def write(self, kind: type[Answer], page: Page, most: int) -> Answer:
@@ -53,70 +60,113 @@ class AnswerWriter:
         Raises:
             SearchInvalid: not even one hit fits, or, where there is none, the answer without any.
         """
-        codes = [
-            code_of(hit.unit, page.contents.get(hit.digest, b""), hit.matched_lines)
-            for hit in page.hits
-        ]
+        draft = _Draft(kind, page, self._count_tokens)
         count, least = len(page.hits), min(1, len(page.hits))
-        while True:
-            answer = self._counted(_answer(kind, page, count, []), most)
-            if answer.token_count <= most * _HITS_SHARE or count == least:
+        while (bare := draft.token_count([_NO_CODE] * count)) > most * _HITS_SHARE:
+            if count == least:
                 break
             count = max(least, count - max(1, count // 4))
-        if answer.token_count > most:
-            raise SearchInvalid.at(
-                "max_tokens", f"too few for this answer; give at least {answer.token_count}"
-            )
-        return self._with_code(kind, page, codes[:count], answer, most)
+            draft.take(count)
+        if bare > most:
+            raise SearchInvalid.at("max_tokens", f"too few for this answer; give at least {bare}")
+        codes = [
+            code_of(hit.unit, page.contents.get(hit.digest, b""), hit.matched_lines)
+            for hit in page.hits[:count]
+        ]
+        return draft.answer(_fitting(codes, draft.token_count, most))
 
-    def _with_code(
-        self, kind: type[Answer], page: Page, codes: Sequence[HitCode], bare: Answer, most: int
-    ) -> Answer:
-        """Return the answer with as much code as fits; `bare` has none."""
-        best = bare
-        # Of a budget larger than all of the code, a part would still be all of it.
-        budget = float(min(most - bare.token_count, sum(map(_size, codes))))
-        for _ in range(_ROUNDS):
-            shown = _shortened(codes, int(budget))
-            answer = self._counted(_answer(kind, page, len(codes), shown), most)
-            over = answer.token_count / most
-            if over <= 1 and answer.token_count >= best.token_count:
-                best = answer
-            whole = all(cut is code for cut, code in zip(shown, codes, strict=True))
-            if 0.93 <= over <= 1 or (over <= 1 and whole):
-                break
-            budget *= (
-                0.97 * (most - bare.token_count) / max(1, answer.token_count - bare.token_count)
-            )
-        return best
 
-    def _counted(self, answer: Answer, most: int) -> Answer:
-        """Set how many tokens an answer has, the digits that say so included."""
-        answer.token_count = most
-        others = self._count_tokens(gateway_json(answer)) - _digit_tokens(most)
+class _Draft(Generic[Answer]):
+    """The first hits of a page as an answer with more or less code; no part is counted twice."""
+
+    def __init__(self, kind: type[Answer], page: Page, count_tokens: CountTokens) -> None:
+        self._kind = kind
+        self._page = page
+        self._count_tokens = count_tokens
+        self._hits = list(map(_hit, page.hits))
+        before = itertools.chain(['":['], itertools.repeat("},"))
+        self._hit_tokens = [
+            count_tokens(separator + _divided(hit)[0])
+            for separator, hit in zip(before, self._hits, strict=False)
+        ]
+        self._code_tokens: dict[tuple[int, int, bool], int] = {}
+        self.take(len(self._hits))
+
+    def take(self, count: int) -> None:
+        """Have no more hits than these."""
+        self._frame = _frame(self._kind, self._page, count)
+        text = gateway_json(self._frame)
+        # The hits come first: where there are none, this is their place.
+        start, _, end = text.partition('":[]')
+        parts = [start, "}]" + end] if count else [text]
+        self._bare_tokens = sum(map(self._count_tokens, parts)) + sum(self._hit_tokens[:count])
+
+    def token_count(self, shown: Sequence[HitCode]) -> int:
+        """Count the tokens of the answer with this code, the digits that say so included."""
+        codes = itertools.starmap(self._tokens_of_code, enumerate(shown))
+        others = self._bare_tokens - _digit_tokens(self._frame.token_count) + sum(codes)
         # Digits are tokens of their own, so that how many they are need not be counted again.
-        answer.token_count = next(
+        return next(
             count for count in itertools.count(others + 1) if count == others + _digit_tokens(count)
         )
+
+    def answer(self, shown: Sequence[HitCode]) -> Answer:
+        """Return the answer with this code."""
+        answer = self._frame
+        answer.token_count = self.token_count(shown)
+        answer.hits.extend(self._hits[: len(shown)])
+        for hit, code in zip(answer.hits, shown, strict=True):
+            _put_code(hit, code)
         return answer
 
+    def _tokens_of_code(self, place: int, code: HitCode) -> int:
+        key = place, len(code.lines), code.truncated
+        if key not in self._code_tokens:
+            hit = hit_pb2.Hit()
+            _put_code(hit, code)
+            self._code_tokens[key] = self._count_tokens(_divided(hit)[1])
+        return self._code_tokens[key]
 
-def _answer(kind: type[Answer], page: Page, count: int, codes: Sequence[HitCode]) -> Answer:
+
+def _fitting(
+    codes: Sequence[HitCode], token_count: Callable[[Sequence[HitCode]], int], most: int
+) -> Sequence[HitCode]:
+    """Return as much of the codes as fits into an answer whose tokens `token_count` counts."""
+    best: Sequence[HitCode] = [_NO_CODE] * len(codes)
+    best_count = bare = token_count(best)
+    sizes = list(map(_size, codes))
+    # Of a budget larger than all of the code, a part would still be all of it.
+    budget = float(min(most - bare, sum(sizes)))
+    for _ in range(_ROUNDS):
+        shown = _shortened(codes, sizes, int(budget))
+        count = token_count(shown)
+        over = count / most
+        if over <= 1 and count >= best_count:
+            best, best_count = shown, count
+        whole = all(cut is code for cut, code in zip(shown, codes, strict=True))
+        if 0.93 <= over <= 1 or (over <= 1 and whole):
+            break
+        budget *= 0.97 * (most - bare) / max(1, count - bare)
+    return best
+
+
+def _divided(hit: hit_pb2.Hit) -> tuple[str, str]:
+    """Return the JSON of a hit up to the name of its code, and from there on, without its end."""
+    text = gateway_json(hit)
+    # In a text, quotes are escaped: this is the name.
+    cut = text.index('"code":') + len('"code')
+    return text[:cut], text[cut:-1]
+
+
+def _frame(kind: type[Answer], page: Page, count: int) -> Answer:
+    """Return the answer with so many hits but for the hits themselves."""
     result, token = page.result, page.token
     end = token.offset + count
     answer = kind(
-        hits=map(_hit, page.hits[:count]),
         snapshot=result.index.digest,
         hit_count=len(result),
         share_ready=round(result.index.meanings.share_ready, 4),
     )
-    for hit, code in zip(answer.hits, codes, strict=False):
-        if code.lines:
-            hit.code, hit.code_start_line = code.text, code.start_line
-        hit.code_truncated = code.truncated
-    if not codes:
-        for hit in answer.hits:
-            hit.code_truncated = True
     if end < len(result):
         answer.truncated = True
         snapshot = bytes.fromhex(result.index.digest)
@@ -124,6 +174,12 @@ def _answer(kind: type[Answer], page: Page, count: int, codes: Sequence[HitCode]
             end, snapshot, token.search, result.ranked.order
         ).encode()
     return answer
+
+
+def _put_code(hit: hit_pb2.Hit, code: HitCode) -> None:
+    if code.lines:
+        hit.code, hit.code_start_line = code.text, code.start_line
+    hit.code_truncated = code.truncated
 
 
 def _hit(found: FoundUnit) -> hit_pb2.Hit:
@@ -143,9 +199,8 @@ def _hit(found: FoundUnit) -> hit_pb2.Hit:
     )
 
 
-def _shortened(codes: Sequence[HitCode], budget: int) -> list[HitCode]:
-    """Cut codes to about so many tokens together."""
-    sizes = [_size(code) for code in codes]
+def _shortened(codes: Sequence[HitCode], sizes: Sequence[int], budget: int) -> list[HitCode]:
+    """Cut codes of about such sizes to about so many tokens together."""
     return [
         code if share >= size else code.shortened(_lines_within(code, share - _CODE_FIELDS))
         for code, size, share in zip(codes, sizes, shares(sizes, budget), strict=True)

@@ -272,6 +272,18 @@ async def test_an_answer_keeps_to_its_tokens(search: Search, most: int) -> None:
         assert response.truncated or response.hits[0].code_truncated
 
 
+async def test_the_tokens_of_any_code_are_counted_right(search: Search, push_tree: Any) -> None:
+    """Whatever code begins and ends with, the parts of an answer have as many tokens as it has."""
+    bodies = ('"code":', "</b> été 東京", "''s  \t", "1234567", "\\u003c", "\r\n\r\n", "a" * 900)
+    files = {f"{at}'s.txt": f"{body} load {body}\n" * 9 for at, body in enumerate(bodies)}
+    files |= {"load.md": "", "load's é.py": "def load():\n\tpass"}
+    workspace = (await push_tree(files)).id
+    for most in range(700, 3000, 100):
+        response = await search(workspace=workspace, query="load", max_tokens=most)
+        assert response.token_count == count_tokens(gateway_json(response)) <= most
+        assert any(hit.code for hit in response.hits)
+
+
 async def test_hits_leave_half_of_the_answer_to_their_code(search: Search) -> None:
     """What does not fit beside comes on further pages, the same as if all of it had fitted."""
     files = {f"m{at}.py": f"def load_{at}(key):\n    return rows[key, {at}]\n" for at in range(30)}
