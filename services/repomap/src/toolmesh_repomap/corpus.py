@@ -65,6 +65,13 @@ class Columns:
         counts = np.diff(self.definition_first)
         return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
 
+    @cached_property
+    def definition_outer(self) -> Ints:
+        """The definition that each stands in, among all of them; -1 for none."""
+        first = self.definition_first[self.definition_row]
+        outer = np.where(self.definition_parent >= 0, self.definition_parent + first, -1)
+        return outer.astype(np.int32)
+
 
 UNREAD = bytes(32)
 """In the place of a digest: that of a content which is to be read again."""
@@ -133,16 +140,12 @@ class Corpus:
 
     def around(self, definition: int) -> list[int]:
         """Return the definitions that one stands in, the innermost first, at most `MAX_DEPTH`."""
-        parent = self.columns.definition_parent.item(definition)
-        if parent < 0:
-            return []
-        first = self.columns.definition_first.item(self.row_of(definition))
-        outer: list[int] = []
+        outer_of = self.columns.definition_outer
+        around: list[int] = []
         # What was kept of outlines from before there was this limit may be deeper.
-        while parent >= 0 and len(outer) < MAX_DEPTH:
-            outer.append(first + parent)
-            parent = self.columns.definition_parent.item(first + parent)
-        return outer
+        while (definition := outer_of.item(definition)) >= 0 and len(around) < MAX_DEPTH:
+            around.append(definition)
+        return around
 
     def container(self, definition: int) -> str:
         """Return the names of the definitions that one stands in, with dots between them."""

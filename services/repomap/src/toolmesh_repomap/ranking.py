@@ -211,11 +211,8 @@ class _Nesting:
 
     def __init__(self, corpus: Corpus, graph: ReferenceGraph) -> None:
         columns = corpus.columns
-        firsts, counts = columns.definition_first[:-1], np.diff(columns.definition_first)
-        rows = columns.definition_row
-        parents = np.where(
-            columns.definition_parent >= 0, columns.definition_parent + firsts[rows], -1
-        )
+        counts = np.diff(columns.definition_first)
+        rows, parents = columns.definition_row, columns.definition_outer
         kinds = columns.definition_kind
         is_constructor = (kinds == KINDS.index(Kind.CONSTRUCTOR)) & (parents >= 0)
         self._rows = rows

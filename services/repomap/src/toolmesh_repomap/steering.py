@@ -134,7 +134,9 @@ def _identifiers(question: str) -> list[str]:
 def _file_shares(relevance: Floats) -> Floats:
     """Return each file's part of what a question gives, which sums to 1."""
     best = relevance.max()
-    shares = np.where(relevance > _QUESTION_LEAST * best, relevance / best, 0.0) ** _QUESTION_POWER
+    shares = np.zeros_like(relevance)
+    good = np.flatnonzero(relevance > _QUESTION_LEAST * best)
+    shares[good] = (relevance[good] / best) ** _QUESTION_POWER
     return shares / shares.sum()
 
 
@@ -145,8 +147,7 @@ def _definition_shares(corpus: Corpus, rows: Floats, relevance: Relevance) -> Fl
     counts = np.diff(columns.definition_first)[chosen]
     definitions = ranges(columns.definition_first[chosen], counts)
     of_row = columns.definition_row[definitions]
-    outer = columns.definition_parent[definitions]
-    outer = np.where(outer >= 0, columns.definition_first[of_row] + outer, -1)
+    outer = columns.definition_outer[definitions]
     matches = relevance.definitions / max(relevance.definitions.max(), 1e-9)
     matches = matches[definitions] + np.where(outer >= 0, _OUTER_SHARE * matches[outer], 0.0)
     # A long definition has more to do with anything than a short one.
