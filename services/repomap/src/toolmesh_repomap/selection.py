@@ -25,22 +25,30 @@ CountTokens = Callable[[str], int]
 # A line of a map has some 100 bytes.
 _KNOWN_PIECES = 20_000
 _MOST_KNOWN_CHARACTERS = 400
-# A line with its break and the empty lines after it, those of other blanks too, or the last line.
-# The encoding never takes more than that for one word, and a token is never more than a word.
-_LINES = re.compile(r"[^\n]*\n(?:\s*[\r\n])?|[^\n]+")
+# The signs at the end of a line, with the break and the empty lines after it, those of other blanks
+# too; what stands before them; and lines that end otherwise. The encoding never takes more than
+# that for one word, and a token is never more than a word.
+_PIECES = re.compile(
+    r"[^\nA-Za-z0-9]*\n(?:\s*[\r\n])?"
+    r"|[^\n]*[A-Za-z0-9](?=[\0-/:-@[-`{-\x7f])"
+    r"|[^\n]*\n(?:\s*[\r\n])?"
+    r"|[^\n]+"
+)
 # A budget that is nearly full still takes short lines: how many that are too long to pass over.
 _MOST_MISFITS = 16
 _ROUNDS = 3
 # A smaller part of the budget than one in so many is left empty.
 _LEAST_ROOM = 200
-# So many candidates are sorted first; few maps need more.
-_FIRST_CANDIDATES = 4096
+# So many candidates are sorted first, and then so many; few maps need more.
+_FIRST_CANDIDATES = 1024
+_NEXT_CANDIDATES = 4096
 # The n-th definition of a file counts as 1 / (1 + n * this): after the first few, those of other
 # files tell more.
 _DIMINISHING = 0.15
 # Smaller maps do not say what they left out: it would cost a line that tells more.
 _LEAST_FOR_NOTE = 64
 _NOTE_TOKENS = 16
+_NOTHING = frozenset[int]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +77,20 @@ class Shown:
 
 
 class TokenCounter:
-    """Counts tokens; it knows the counts of lines that it saw lately."""
+    """Counts tokens; it knows the counts of what it saw lately."""
 
     def __init__(self, count_tokens: CountTokens) -> None:
         self._count = count_tokens
         self._known = lru_cache(maxsize=_KNOWN_PIECES)(count_tokens)
 
-    def whole(self, text: str) -> int:
-        """Return how many tokens a text has, line by line: no token goes on in the next line."""
-        return sum(map(self.piece, _LINES.findall(text)))
+    def count(self, text: str) -> int:
+        """Return how many tokens a text has, piece by piece: no token goes on in the next."""
+        pieces: list[str] = _PIECES.findall(text)
+        if max(map(len, pieces), default=0) < _MOST_KNOWN_CHARACTERS:
+            return sum(map(self._known, pieces))
+        return sum(map(self._piece, pieces))
 
-    def piece(self, text: str) -> int:
-        """Return how many tokens a line has, with the line break at its end."""
+    def _piece(self, text: str) -> int:
         return self._known(text) if len(text) < _MOST_KNOWN_CHARACTERS else self._count(text)
 
 
@@ -90,6 +100,11 @@ class Layout(Protocol):
     @property
     def line_costs(self) -> dict[int, int]:
         """How many tokens the lines of definitions have, as far as they were counted."""
+        ...
+
+    @property
+    def header_costs(self) -> dict[int, int]:
+        """The same of what stands above the definitions of files."""
         ...
 
     def header(self, row: int) -> str:
@@ -197,12 +212,12 @@ class _Choice:
         """Return what is chosen, as it is written."""
         shown = self.shown()
         text = self.layout.whole(shown)
-        return Selection(shown, text, self.counter.whole(text))
+        return Selection(shown, text, self.counter.count(text))
 
     def shown(self) -> Shown:
         """Return what is chosen."""
         scores = self.ranking.files
-        rows = sorted(self._by_row, key=lambda row: (-scores[row], row))
+        rows = sorted(self._by_row, key=lambda row: (-scores.item(row), row))
         shown_count = sum(map(len, self._by_row.values()))
         shown_count += sum(
             twin in self._by_row.get(self.corpus.row_of(twin), ()) for twin in self._twins.values()
@@ -219,13 +234,14 @@ class _Choice:
         misfits, self._misfits = self._misfits, []
         for definition in chain(misfits, self._candidates):
             row = self.corpus.row_of(definition)
-            shown = self._by_row.get(row)
-            if shown is not None and self._is_shown(shown, definition):
+            shown = self._by_row.get(row, _NOTHING)
+            if definition in shown or self._is_twin(shown, definition):
                 continue
-            added = self._added(shown or (), definition)
-            cost = sum([self._line_cost(each) for each in added])
-            if shown is None:
-                cost += self._cost(self.layout.header(row))
+            around = self.corpus.around(definition)
+            added = [definition, *[outer for outer in around if outer not in shown]]
+            cost = sum(map(self._line_cost, added))
+            if not shown:
+                cost += self._header_cost(row)
             if cost <= budget:
                 budget -= cost
                 self._by_row.setdefault(row, set()).update(added)
@@ -243,23 +259,23 @@ class _Choice:
                 break
             self._others.append(row)
 
-    def _added(self, shown: Collection[int], definition: int) -> list[int]:
-        """Return what a definition adds to those that its file shows: itself and those around."""
-        around = self.corpus.around(definition)
-        return [definition, *[outer for outer in around if outer not in shown]]
-
     def _line_cost(self, definition: int) -> int:
         cost = self.layout.line_costs.get(definition)
         if cost is None:
             cost = self.layout.line_costs[definition] = self._cost(self.layout.line(definition))
         return cost
 
-    def _cost(self, line: str) -> int:
-        return self.counter.piece(line + "\n")
+    def _header_cost(self, row: int) -> int:
+        cost = self.layout.header_costs.get(row)
+        if cost is None:
+            cost = self.layout.header_costs[row] = self._cost(self.layout.header(row))
+        return cost
 
-    def _is_shown(self, shown: Collection[int], definition: int) -> bool:
-        if definition in shown:
-            return True
+    def _cost(self, line: str) -> int:
+        return self.counter.count(line + "\n")
+
+    def _is_twin(self, shown: Collection[int], definition: int) -> bool:
+        """Tell whether the line of another one shows a definition."""
         # Several names can be defined by one line.
         lines = self.corpus.columns.definition_line
         for beside in (definition - 1, definition + 1):
@@ -276,26 +292,33 @@ class _Choice:
 def _candidates(corpus: Corpus, ranking: Ranking) -> Iterator[int]:
     """Yield the definitions from the highest score on, less for each more of one file."""
     scores = ranking.definitions
-    best = np.arange(len(scores))
+    sure: list[int] = []
     if len(scores) > _FIRST_CANDIDATES:
-        best = np.argpartition(-scores, _FIRST_CANDIDATES)[:_FIRST_CANDIDATES]
-        best.sort()
-    yield from _spread(corpus, scores, best)
+        order = np.argpartition(-scores, _FIRST_CANDIDATES)
+        first, spread = _spread(corpus, scores, np.sort(order[:_FIRST_CANDIDATES]))
+        # Any other comes after those that are above its score.
+        sure = first[: np.count_nonzero(spread > scores[order[_FIRST_CANDIDATES]])].tolist()
+        yield from sure
+    best = np.arange(len(scores))
+    if len(scores) > _NEXT_CANDIDATES:
+        best = np.sort(np.argpartition(-scores, _NEXT_CANDIDATES)[:_NEXT_CANDIDATES])
+    yield from _spread(corpus, scores, best)[0][len(sure) :].tolist()
     if len(best) < len(scores):
         rest = np.ones(len(scores), dtype=bool)
         rest[best] = False
-        yield from _spread(corpus, scores, np.flatnonzero(rest))
+        yield from _spread(corpus, scores, np.flatnonzero(rest))[0].tolist()
 
 
-def _spread(corpus: Corpus, scores: Floats, definitions: Ints) -> list[int]:
-    """Return definitions, which are in order, by their score in view of others of their files."""
+def _spread(corpus: Corpus, scores: Floats, definitions: Ints) -> tuple[Ints, Floats]:
+    """Order definitions by their score in view of others of their files, which is returned too."""
     rows = corpus.definition_rows(definitions)
     order = np.lexsort((-scores[definitions], rows))
     starts = np.searchsorted(rows, rows)
     ordinals = np.empty(len(rows))
     ordinals[order] = np.arange(len(rows)) - starts[order]
     spread = scores[definitions] / (1 + _DIMINISHING * ordinals)
-    return definitions[np.argsort(-spread, kind="stable")].tolist()
+    order = np.argsort(-spread, kind="stable")
+    return definitions[order], spread[order]
 
 
 def _rows_without_definitions(corpus: Corpus, ranking: Ranking) -> Iterator[int]:
@@ -303,5 +326,5 @@ def _rows_without_definitions(corpus: Corpus, ranking: Ranking) -> Iterator[int]
     rows = np.flatnonzero(np.diff(corpus.columns.definition_first) == 0).tolist()
     scores = ranking.files
     yield from sorted(
-        rows, key=lambda row: (-scores[row], corpus.paths[row].count("/"), corpus.paths[row])
+        rows, key=lambda row: (-scores.item(row), corpus.paths[row].count("/"), corpus.paths[row])
     )

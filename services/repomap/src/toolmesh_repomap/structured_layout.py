@@ -48,6 +48,7 @@ class StructuredLayout:
         self._highest_file = ranking.files.max(initial=0)
         self._highest_definition = ranking.definitions.max(initial=0)
         self.line_costs: dict[int, int] = {}
+        self.header_costs: dict[int, int] = {}
 
     def header(self, row: int) -> str:
         """Return a file without definitions, as JSON."""

@@ -19,6 +19,7 @@ class TextLayout:
         self._lines: dict[int, str] = {}
         self._widths: dict[int, int] = {}
         self.line_costs: dict[int, int] = {}
+        self.header_costs: dict[int, int] = {}
 
     def header(self, row: int) -> str:
         """Return the path; the empty line above it costs nothing, as newlines in a row are one."""
