@@ -9,6 +9,12 @@ from toolmesh_semgrep.results import KeptMatch
 from toolmesh_semgrep.rules import Rule
 from toolmesh_semgrep.scanning import Scanned
 
+NO_RULE = "no rule ran: `severities` leaves none of those chosen"
+NO_FILE = (
+    "no file was scanned: `include`, `exclude` and the workspace's `.semgrepignore` leave none in a"
+    " language of the rules"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -26,7 +32,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """A file that was not scanned, or not by the rule named; of the snapshot or its baseline."""
+    """A file that was not scanned, or not by the rule named; of the snapshot or its baseline.
+
+    Without a path: the scan looked at nothing at all.
+    """
 
     path: str
     rule: str
@@ -63,7 +72,7 @@ def report(
     findings = _fingerprinted(matches, rules)
     fresh = findings if baseline is None else _fresh(findings, baseline, rules, scanned)
     fresh.sort(key=_order)
-    problems = _problems(scanned, rules)
+    problems = [*_emptiness(scanned, rules), *_problems(scanned, rules)]
     if baseline is not None:
         problems += (replace(each, in_baseline=True) for each in _problems(baseline, rules))
     return Report(
@@ -158,6 +167,13 @@ def _order(finding: Finding) -> tuple[object, ...]:
         match.end_offset,
         match.message,
     )
+
+
+def _emptiness(scanned: Scanned, rules: Mapping[bytes, Rule]) -> list[FileProblem]:
+    """Return why a scan looked at nothing; what it then does not find must not look clean."""
+    if rules and scanned.results:
+        return []
+    return [FileProblem(path="", rule="", reason=NO_FILE if rules else NO_RULE)]
 
 
 def _problems(scanned: Scanned, rules: Mapping[bytes, Rule]) -> list[FileProblem]:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from toolmesh_semgrep.reporting import Finding, Report
+from toolmesh_semgrep.reporting import FileProblem, Finding, Report
 from toolmesh_semgrep.rules import Rule, Severity
 
 _SCHEMA = (
@@ -26,22 +26,29 @@ def sarif_document(report: Report, rules: tuple[Rule, ...]) -> str:
         "informationUri": "https://toolmesh.dev",
         "rules": [_rule(rule) for rule in rules],
     }
-    notifications = [
-        {
-            "level": "warning",
-            "message": {"text": f"{problem.rule or 'the file'}: {problem.reason}"},
-            "locations": [{"physicalLocation": {"artifactLocation": _artifact(problem.path)}}],
-        }
-        for problem in report.problems
-    ]
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"ROOT": {"description": {"text": "The workspace's root."}}},
-        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": notifications}],
+        "invocations": [
+            {
+                "executionSuccessful": True,
+                "toolExecutionNotifications": list(map(_notification, report.problems)),
+            }
+        ],
         "results": [_result(finding, places) for finding in report.findings],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False)
+
+
+def _notification(problem: FileProblem) -> dict[str, Any]:
+    if not problem.path:
+        return {"level": "warning", "message": {"text": problem.reason}}
+    return {
+        "level": "warning",
+        "message": {"text": f"{problem.rule or 'the file'}: {problem.reason}"},
+        "locations": [{"physicalLocation": {"artifactLocation": _artifact(problem.path)}}],
+    }
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
