@@ -7,7 +7,7 @@ call then costs plain function calls. Nested interceptors would cost a coroutine
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -133,7 +133,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
         return run
 
     def _streaming(self, method: ServedMethod, work: Any, *, stream_in: bool) -> Any:
-        async def run(request: Any, context: _Context) -> AsyncIterator[Any]:
+        async def run(request: Any, context: _Context) -> None:
             call = self._open(method, context)
             begun = 0
             try:
@@ -144,11 +144,12 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 begun = self._stage_count
                 request = self._admit(call, request, stream_in=stream_in)
                 with TimeLimit(call.remaining()):
-                    async for response in work(request, context):
-                        yield response
+                    async with aclosing(work(request, context)) as responses:
+                        async for response in responses:
+                            await _send(call, response)
             except Exception as error:
                 call.error = error
-            except (asyncio.CancelledError, GeneratorExit) as error:
+            except asyncio.CancelledError as error:
                 call.error = error
                 self._end(call, begun)
                 raise
@@ -211,6 +212,15 @@ def _served_method(path: str) -> ServedMethod | None:
         # The build lets no such proto pass, so this one was not built by it.
         _log.error("method refused", method=path, error=str(error))
         return None
+
+
+async def _send(call: Call, response: Any) -> None:
+    # Not yielded to gRPC: time that is up while an answer waits to be read would end gRPC's own
+    # code, which then tells the caller nothing.
+    try:
+        await call.context.write(response)
+    except grpc.aio.BaseError as error:
+        raise asyncio.CancelledError("the caller has gone") from error
 
 
 async def _abort(call: Call) -> NoReturn:

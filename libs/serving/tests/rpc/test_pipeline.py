@@ -190,6 +190,35 @@ async def test_the_timeout_of_a_method_ends_its_work(
     assert ended.is_set()
 
 
+async def test_a_caller_that_reads_too_late_hears_so(
+    serve: Any, parrot: SimpleNamespace, bearer: Any, logs: list[Any], failure_of: Any
+) -> None:
+    """A stream whose time is up while an answer waits to be read ends like any other."""
+    ended = asyncio.Event()
+
+    async def recite(request: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield parrot.pb2.SayResponse(text="x" * 100_000)
+        finally:
+            ended.set()
+
+    served = await serve({"Rush": recite})
+    call = served.stub.Rush(served.pb2.SayRequest(text="hi"), metadata=bearer)
+    await ended.wait()
+    failure = await failure_of(_read_all(call))
+
+    assert (failure.code, failure.reason) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "DEADLINE_EXCEEDED",
+    )
+    assert [(entry["event"], entry["code"]) for entry in logs] == [("call", "DEADLINE_EXCEEDED")]
+
+
+async def _read_all(call: Any) -> list[Any]:
+    return [response async for response in call]
+
+
 async def test_some_time_is_kept_back_from_the_deadline(
     serve: Any, parrot: SimpleNamespace, bearer: Any
 ) -> None:
