@@ -13,6 +13,7 @@ from typing import Any
 from google.api import annotations_pb2, http_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from toolmesh.options.v1 import options_pb2
@@ -43,7 +44,8 @@ class SideEffect(enum.Enum):
 class Policy:
     """Who may call a method, for how long it may run, what it changes.
 
-    Exactly one of `scope`, `public` and `authenticated` is set.
+    Exactly one of `scope`, `public` and `authenticated` is set. A message of a streamed answer may
+    wait for `unread_seconds` to be read; None: as long as the call may take.
     """
 
     scope: str | None
@@ -51,6 +53,7 @@ class Policy:
     authenticated: bool
     timeout_seconds: float
     side_effect: SideEffect
+    unread_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +199,12 @@ def method_policy(
         raise ContractError(
             f"{path}: scope {stated.scope!r} is not <service>:<verb> with a verb of {verbs}"
         )
-    timeout = stated.timeout.seconds + stated.timeout.nanos / 1e9
+    timeout = _seconds(stated.timeout)
     if timeout <= 0:
         raise ContractError(f"{path}: its policy needs a timeout")
+    unread = _seconds(stated.unread_timeout) if stated.HasField("unread_timeout") else None
+    if unread is not None and unread <= 0:
+        raise ContractError(f"{path}: its policy needs an unread_timeout over 0, or none")
     if stated.side_effect == options_pb2.SIDE_EFFECT_UNSPECIFIED:
         raise ContractError(f"{path}: its policy needs a side_effect")
     policy = Policy(
@@ -207,9 +213,14 @@ def method_policy(
         authenticated=stated.authenticated,
         timeout_seconds=timeout,
         side_effect=SideEffect(stated.side_effect),
+        unread_seconds=unread,
     )
     tool = stated.tool if stated.HasField("tool") else None
     return policy, tool and Tool(name=tool.name, title=tool.title, open_world=tool.open_world)
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9
 
 
 def _methods(
@@ -239,6 +250,8 @@ def _methods(
                     http=tuple(_http_rules(stated.options, path=path)),
                     comment=comments.of(f"{full_name}.{stated.name}"),
                 )
+                if policy.unread_seconds is not None and not method.server_streaming:
+                    raise ContractError(f"{path}: an unread_timeout needs an answer that streams")
                 _check_tool(method)
                 _check_rules(method)
                 yield method

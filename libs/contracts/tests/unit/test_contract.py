@@ -78,6 +78,7 @@ def test_a_complete_method_is_read_as_stated(compile_proto: Compile) -> None:
         authenticated=False,
         timeout_seconds=1.5,
         side_effect=SideEffect.DESTRUCTIVE,
+        unread_seconds=None,
     )
     assert method.tool == Tool(name="parrot_say", title="Say", open_world=True)
     assert method.http == (
@@ -90,6 +91,15 @@ def test_a_complete_method_is_read_as_stated(compile_proto: Compile) -> None:
     assert contract.services == ("parrot",)
     assert contract.scopes == ("parrot:use",)
     assert contract.tools == (method,)
+
+
+def test_a_policy_says_how_long_a_streamed_answer_waits_to_be_read(compile_proto: Compile) -> None:
+    """In seconds."""
+    stated = policy_option(f"{POLICY} unread_timeout: {{seconds: 60 nanos: 500000000}}")
+    streams = one_method(stated, signature="(SayRequest) returns (stream SayResponse)")
+    (method,) = Contract.parse(compile_proto(streams)).methods
+
+    assert method.policy.unread_seconds == 60.5
 
 
 @pytest.mark.parametrize("access", ["public: true", "authenticated: true"])
@@ -130,6 +140,8 @@ def test_a_method_may_do_without_a_scope_only_explicitly(
         (policy_option(POLICY.replace("timeout: {seconds: 5}", "")), "needs a timeout"),
         (policy_option(POLICY.replace("seconds: 5", "")), "needs a timeout"),
         (policy_option(POLICY.replace("seconds: 5", "seconds: -5")), "needs a timeout"),
+        (policy_option(f"{POLICY} unread_timeout: {{seconds: 0}}"), "unread_timeout over 0"),
+        (policy_option(f"{POLICY} unread_timeout: {{seconds: 5}}"), "an answer that streams"),
         (policy_option(POLICY.replace("side_effect: SIDE_EFFECT_READ", "")), "needs a side_effect"),
         (policy_option(f"{POLICY} {TOOL}"), "a tool needs an HTTP rule with post"),
         (

@@ -26,6 +26,7 @@ from toolmesh_serving.call import (
     enter_metadata,
     request_metadata,
 )
+from toolmesh_serving.errors import DeadlineExceeded
 from toolmesh_serving.stage import Stage
 from toolmesh_serving.time_limit import TimeLimit
 
@@ -218,9 +219,23 @@ async def _send(call: Call, response: Any) -> None:
     # Not yielded to gRPC: time that is up while an answer waits to be read would end gRPC's own
     # code, which then tells the caller nothing.
     try:
-        await call.context.write(response)
+        seconds = call.method.policy.unread_seconds
+        if seconds is None:
+            await call.context.write(response)
+        else:
+            await _send_within(seconds, call, response)
     except grpc.aio.BaseError as error:
         raise asyncio.CancelledError("the caller has gone") from error
+
+
+async def _send_within(seconds: float, call: Call, response: Any) -> None:
+    try:
+        with TimeLimit(seconds):
+            await call.context.write(response)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"a part of the answer was left unread for {seconds:g} s; call again and read on"
+        ) from None
 
 
 async def _abort(call: Call) -> NoReturn:

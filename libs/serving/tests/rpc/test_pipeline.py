@@ -1,6 +1,7 @@
 """The pipeline around methods of all four kinds: order, field rules, deadlines, cancelling."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -190,10 +191,17 @@ async def test_the_timeout_of_a_method_ends_its_work(
     assert ended.is_set()
 
 
+@pytest.mark.parametrize(("kind", "said"), [("Rush", "in time"), ("Lecture", "unread for 1 s")])
 async def test_a_caller_that_reads_too_late_hears_so(
-    serve: Any, parrot: SimpleNamespace, bearer: Any, logs: list[Any], failure_of: Any
+    kind: str,
+    said: str,
+    serve: Any,
+    parrot: SimpleNamespace,
+    bearer: Any,
+    logs: list[Any],
+    failure_of: Any,
 ) -> None:
-    """A stream whose time is up while an answer waits to be read ends like any other."""
+    """Work whose answers nobody reads ends in the method's time, or in that of one answer."""
     ended = asyncio.Event()
 
     async def recite(request: Any, context: Any) -> AsyncIterator[Any]:
@@ -203,8 +211,8 @@ async def test_a_caller_that_reads_too_late_hears_so(
         finally:
             ended.set()
 
-    served = await serve({"Rush": recite})
-    call = served.stub.Rush(served.pb2.SayRequest(text="hi"), metadata=bearer)
+    served = await serve({kind: recite})
+    call = getattr(served.stub, kind)(served.pb2.SayRequest(text="hi"), metadata=bearer)
     await ended.wait()
     failure = await failure_of(_read_all(call))
 
@@ -212,7 +220,28 @@ async def test_a_caller_that_reads_too_late_hears_so(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "DEADLINE_EXCEEDED",
     )
+    assert said in failure.message
     assert [(entry["event"], entry["code"]) for entry in logs] == [("call", "DEADLINE_EXCEEDED")]
+
+
+async def test_a_caller_that_reads_slowly_hears_all(
+    serve: Any, parrot: SimpleNamespace, bearer: Any
+) -> None:
+    """Each answer has its own time to be read: together they may take longer."""
+
+    async def lecture(request: Any, context: Any) -> AsyncIterator[Any]:
+        for number in range(40):
+            yield parrot.pb2.SayResponse(text=f"{number:02}" + "x" * 100_000)
+
+    served = await serve({"Lecture": lecture})
+    call = served.stub.Lecture(served.pb2.SayRequest(text="hi"), metadata=bearer)
+    heard: list[str] = []
+    started = time.monotonic()
+    async for response in call:
+        heard.append(response.text[:2])
+        await asyncio.sleep(0.04)  # it is to be slow
+    assert time.monotonic() - started > 1
+    assert heard == [f"{number:02}" for number in range(40)]
 
 
 async def _read_all(call: Any) -> list[Any]:
