@@ -2,10 +2,9 @@
 
 A row holds what a set of rules found in one content, so that a scan reads one row a file; which
 rules are in a set is kept once. A scan with rules that are in no kept set of a file runs those
-alone.
+alone. What is damaged counts as absent: results are sealed, and all else is a part of a digest.
 """
 
-import contextlib
 import hashlib
 import sqlite3
 import time
@@ -19,15 +18,14 @@ from pathlib import Path
 import msgspec
 
 from toolmesh_semgrep.results import FileResult
-from toolmesh_serving.cache_file import CacheFile, used_bytes
+from toolmesh_serving.cache_file import CacheFile, sealed, used_bytes
 
 # Counted up when what is kept changes its meaning.
-_LAYOUT = 3
+_LAYOUT = 4
 _QUERY_ROWS = 500
 # What eviction leaves, as a part of the limit: so that not every write evicts.
 _AFTER_EVICTION = 0.8
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS rule_sets (id INTEGER PRIMARY KEY, digest BLOB UNIQUE);
 CREATE TABLE IF NOT EXISTS rules (
   rule BLOB NOT NULL,
   rule_set INTEGER NOT NULL,
@@ -75,34 +73,47 @@ class ResultCache:
         total = 0
         with self._file.working() as connection:
             sets = _sets_with(connection, rules)
-            for file, number, data in _rows(connection, files, sets):
+            for (file, number), data in self._rows(connection, files, sets):
                 new = sets[number] - known[file]
                 if not new:
                     continue
-                with contextlib.suppress(ValueError):
-                    result = self._decode(data).of_rules(new)
-                    found.setdefault(file, []).append((new, result))
-                    known[file] |= new
-                    total += result.kilobytes
+                result = self._decode(data).of_rules(new)
+                found.setdefault(file, []).append((new, result))
+                known[file] |= new
+                total += result.kilobytes
                 if total > most_kilobytes:
                     break
         return found
 
     def put_many(self, rules: Rules, results: Mapping[bytes, FileResult]) -> None:
         """Keep what a set of rules found in files."""
-        digest = hashlib.sha256(b"".join(sorted(rules))).digest()
+        number = _number_of(rules)
         now = int(time.time())
+        rows = [
+            (file, number, sealed(self._encode(result)), now) for file, result in results.items()
+        ]
         with self._file.working() as connection:
-            number = _number_of(connection, digest, rules)
             connection.executemany(
-                "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)",
-                [(file, number, self._encode(result), now) for file, result in results.items()],
+                "INSERT OR IGNORE INTO rules VALUES (?, ?)", [(rule, number) for rule in rules]
             )
+            connection.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
             self._evict(connection)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _rows(
+        self, connection: sqlite3.Connection, files: Iterable[bytes], sets: Collection[int]
+    ) -> Iterator[tuple[tuple[bytes, int], bytes]]:
+        numbers = ",".join(map(str, sets))
+        for chunk in _chunks(files):
+            query = (
+                "SELECT file, rule_set, result FROM results"  # noqa: S608 - marks and numbers
+                f" WHERE file IN ({_marks(chunk)}) AND rule_set IN ({numbers})"
+            )
+            rows = {(file, number): data for file, number, data in connection.execute(query, chunk)}
+            yield from self._file.intact(rows).items()
 
     def _evict(self, connection: sqlite3.Connection) -> None:
         used = used_bytes(connection)
@@ -115,19 +126,16 @@ class ResultCache:
             " (SELECT file, rule_set FROM results ORDER BY kept_at LIMIT ?)",
             (excess,),
         )
-        connection.execute("DELETE FROM rule_sets WHERE id NOT IN (SELECT rule_set FROM results)")
-        connection.execute("DELETE FROM rules WHERE rule_set NOT IN (SELECT id FROM rule_sets)")
+        connection.execute("DELETE FROM rules WHERE rule_set NOT IN (SELECT rule_set FROM results)")
 
 
-def _number_of(connection: sqlite3.Connection, digest: bytes, rules: Rules) -> int:
-    query = "SELECT id FROM rule_sets WHERE digest = ?"
-    row = connection.execute(query, (digest,)).fetchone()
-    if row is None:
-        connection.execute("INSERT INTO rule_sets (digest) VALUES (?)", (digest,))
-        row = connection.execute(query, (digest,)).fetchone()
-        rows = [(rule, row[0]) for rule in rules]
-        connection.executemany("INSERT OR REPLACE INTO rules VALUES (?, ?)", rows)
-    return row[0]
+def _number_of(rules: Rules) -> int:
+    """Return what a set of rules is known by: of its digest, as much as SQLite has numbers for.
+
+    Numbers that count would name another set, whose rules never ran, when a bit of one changes.
+    """
+    digest = hashlib.sha256(b"".join(sorted(rules))).digest()
+    return int.from_bytes(digest[:8]) >> 1
 
 
 def _sets_with(connection: sqlite3.Connection, rules: Collection[bytes]) -> dict[int, Rules]:
@@ -136,20 +144,9 @@ def _sets_with(connection: sqlite3.Connection, rules: Collection[bytes]) -> dict
     for chunk in _chunks(rules):
         query = f"SELECT rule, rule_set FROM rules WHERE rule IN ({_marks(chunk)})"  # noqa: S608 - marks
         for rule, number in connection.execute(query, chunk):
-            members[number].add(rule)
+            if isinstance(number, int):  # a damaged row may have anything
+                members[number].add(rule)
     return {number: frozenset(known) for number, known in members.items()}
-
-
-def _rows(
-    connection: sqlite3.Connection, files: Iterable[bytes], sets: Collection[int]
-) -> Iterator[tuple[bytes, int, bytes]]:
-    numbers = ",".join(map(str, sets))
-    for chunk in _chunks(files):
-        query = (
-            "SELECT file, rule_set, result FROM results"  # noqa: S608 - marks and numbers
-            f" WHERE file IN ({_marks(chunk)}) AND rule_set IN ({numbers})"
-        )
-        yield from connection.execute(query, chunk)
 
 
 def _marks(chunk: Collection[bytes]) -> str:
