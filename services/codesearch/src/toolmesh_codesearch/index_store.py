@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from toolmesh_codesearch.meanings import DIMENSIONS
-from toolmesh_codesearch.parts import PART_VERSION, FilePart, MadePart, decode_part, encode_part
+from toolmesh_codesearch.parts import (
+    PART_VERSION,
+    FilePart,
+    MadePart,
+    decode_part,
+    encode_part,
+    text_digest,
+)
 from toolmesh_codesearch.unit_texts import TEXT_VERSION
 from toolmesh_outlines.outline import EXTRACTOR_VERSION
 from toolmesh_serving.cache_file import CacheFile, sealed, used_bytes
@@ -114,13 +121,20 @@ class IndexStore:
             connection.executemany("DELETE FROM parts WHERE key = ?", [(key,) for key in keys])
 
     def texts(self, ids: Sequence[int]) -> dict[int, str]:
-        """Return the texts that are known of those that have no embedding."""
+        """Return the texts that are known of those that have no embedding.
+
+        One that is damaged does not have its digest, and counts as unknown.
+        """
         found: dict[int, str] = {}
         with self._file.working() as connection:
             for chunk in _chunks(ids, _QUERY_ROWS):
                 marks = ",".join("?" * len(chunk))
-                query = f"SELECT id, text FROM waiting_texts WHERE id IN ({marks})"  # noqa: S608 - marks
-                found.update(connection.execute(query, chunk))
+                # As bytes, for a damaged one may be no text.
+                query = f"SELECT id, CAST(text AS BLOB) FROM waiting_texts WHERE id IN ({marks})"  # noqa: S608 - marks
+                for each, data in connection.execute(query, chunk):
+                    text = (data or b"").decode("utf-8", "replace")
+                    if text_digest(text) == each:
+                        found[each] = text
         return found
 
     def vectors(self, ids: Iterable[int]) -> dict[int, bytes]:

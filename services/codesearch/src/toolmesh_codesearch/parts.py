@@ -171,7 +171,7 @@ def _finished(files: Sequence[_Taken], vocabulary: Vocabulary) -> list[MadePart]
 def _part(file: _Taken, postings: NDArray[np.uint64], lengths: NDArray[np.float32]) -> MadePart:
     units = file.units
     texts = [unit_text(unit, file.lines, alone=len(units) == 1) for unit in units]
-    digests = [_text_digest(text) for text in texts]
+    digests = [text_digest(text) for text in texts]
     part = FilePart(
         units=_encoder.encode(units),
         postings=postings.tobytes(),
@@ -205,7 +205,8 @@ def _why_unreadable(content: bytes) -> str:
     return ""
 
 
-def _text_digest(text: str) -> int:
+def text_digest(text: str) -> int:
+    """Return what a text to embed, and its embedding, are known by; 0 for no text."""
     if not text:
         return 0
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) >> 1 or 1

