@@ -18,6 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from toolmesh_serving.errors import Unavailable
+from toolmesh_serving.private_files import make_private_folder
 
 _log = structlog.get_logger()
 _RETRY_TIME = timedelta(seconds=20)
@@ -65,15 +66,16 @@ class BlobStore:
 
     @classmethod
     def open(cls, location: str) -> "BlobStore":
-        """Open a folder, `file:///folder` or `s3://bucket/prefix`; a folder is made if needed.
+        """Open a folder, `file:///folder` or `s3://bucket/prefix`.
 
-        S3 is not asked yet. It raises ValueError for any other URL.
+        A folder is made if needed, for the service's user alone. S3 is not asked yet. It raises
+        ValueError for any other URL, and OSError when the folder cannot be made.
         """
         scheme, separator, rest = location.partition("://")
         if not separator or scheme == "file":
             folder = Path(rest if separator else location).absolute()
-            url = folder.as_uri()
-            return cls(from_url(url, mkdir=True, automatic_cleanup=True))
+            make_private_folder(folder)
+            return cls(from_url(folder.as_uri(), automatic_cleanup=True))
         if scheme != "s3":
             raise ValueError(f"a blob store is a folder or s3://bucket/prefix, not {scheme}://")
         # Giving client_options here would make it forget AWS_ALLOW_HTTP.

@@ -27,7 +27,8 @@ from toolmesh_workspaces.manifest_cache import ManifestCache
 async def open_service(settings: Settings) -> AsyncGenerator[Service]:
     """Open what the service needs; Redis and S3 are asked when they are first needed.
 
-    It raises ValueError when the blob store's location makes no sense.
+    It raises ValueError when the blob store's location makes no sense, and OSError when its folder
+    cannot be made.
     """
     async with AsyncExitStack() as stack:
         verifier = await stack.enter_async_context(open_verifier(settings))

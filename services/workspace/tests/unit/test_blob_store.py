@@ -1,5 +1,7 @@
 """The blob store, in a folder and on a server that speaks S3: the same tests for both."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,19 @@ async def test_a_folder_keeps_no_empty_folders(tmp_path: Path) -> None:
     await _put(store, "w", b"1")
     await store.delete_workspace("w")
     assert list((tmp_path / "store").iterdir()) == []
+
+
+def test_a_folder_that_is_made_is_its_users_alone(tmp_path: Path) -> None:
+    """Whatever the umask; one that is there keeps the mode that somebody chose."""
+    before = os.umask(0o022)
+    try:
+        BlobStore.open(str(tmp_path / "a" / "store"))
+        assert stat.S_IMODE((tmp_path / "a" / "store").stat().st_mode) == 0o700
+        tmp_path.chmod(0o750)
+        BlobStore.open(tmp_path.as_uri())
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o750
+    finally:
+        os.umask(before)
 
 
 async def test_a_store_that_fails_is_unavailable(tmp_path: Path) -> None:
