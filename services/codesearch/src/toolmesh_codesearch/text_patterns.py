@@ -18,6 +18,8 @@ _MAX_PROGRAM_BYTES = 2**19
 _PIECE_WORK = 2**23
 # Pieces overlap by so much, or by their half: a match that is no longer is whole in one of two.
 _OVERLAP_BYTES = 2**12
+# In UTF-8, at most; in another case a letter may have more bytes than in the one that was given.
+_LETTER_BYTES = 4
 
 
 class TextPattern:
@@ -43,6 +45,10 @@ class TextPattern:
             raise RegexInvalid.at(1, "it matches the empty text, so that every line would be found")
         self._piece_bytes = _PIECE_WORK // self._regex.programsize
         self._overlap_bytes = min(_OVERLAP_BYTES, self._piece_bytes // 2)
+        if not is_regex:
+            # However long: the letters of a text have no choices that would make it slow.
+            self._overlap_bytes = len(text) * _LETTER_BYTES
+            self._piece_bytes = max(self._piece_bytes, 2 * self._overlap_bytes)
 
     def spans(
         self, content: bytes, position: int, time_left: TimeLeft

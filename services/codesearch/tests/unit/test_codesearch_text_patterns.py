@@ -54,6 +54,24 @@ def test_where_a_piece_ends_makes_no_difference() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "found", "ignore_case"),
+    [
+        ("語" * 1000, "語" * 1000, False),
+        ("😀" * 1000, "😀" * 1000, True),
+        ("д" * 1000, "Д" * 1000, True),
+        ("k" * 1000, "\N{KELVIN SIGN}" * 1000, True),
+    ],
+)
+def test_a_long_text_is_found_wherever_it_stands(text: str, found: str, ignore_case: bool) -> None:
+    """Also where it has more bytes than a regular expression of its size may match."""
+    pattern = TextPattern(text, is_regex=False, ignore_case=ignore_case)
+    content = found.encode()
+    for start in range(0, 20_000, 700):
+        spans = _spans(pattern, b"-" * start + content + b"-" * 9_000)
+        assert spans == [(start, start + len(content))]
+
+
+@pytest.mark.parametrize(
     ("expression", "position"),
     [("ab(cd", 3), ("[z-a]", 2), ("x(?=y)", 2), ("a**", 2), (r"(\)", 1), ("a(b)(c", 5)],
 )
