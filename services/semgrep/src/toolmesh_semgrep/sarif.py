@@ -14,11 +14,17 @@ _SCHEMA = (
 # `helpUri` is an absolute URI; rules say where to read more in any words.
 _SIGN = r"(?:[\w.~:/?@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})"
 _WEB_ADDRESS = re.compile(rf"https?://[\w.-]+(?::\d+)?(?:[/?]{_SIGN}*)?(?:#{_SIGN}*)?", re.ASCII)
+_NEW = {"baselineState": "new"}
 _LEVELS = {Severity.INFO: "note", Severity.WARNING: "warning", Severity.ERROR: "error"}
 
 
-def sarif_document(report: Report, rules: tuple[Rule, ...]) -> str:
-    """Return the document, JSON; `rules` are those that ran."""
+def sarif_document(report: Report, rules: tuple[Rule, ...], *, has_baseline: bool) -> str:
+    """Return the document, JSON; `rules` are those that ran.
+
+    With a baseline every result is `new`, in the words of the standard: detected now, and not in
+    the baseline. It has no state for what may have been there, and wants one of each result or of
+    none, so a property says it.
+    """
     rules = tuple(sorted(rules, key=lambda rule: rule.id))
     places = {rule.id: index for index, rule in enumerate(rules)}
     driver = {
@@ -36,7 +42,9 @@ def sarif_document(report: Report, rules: tuple[Rule, ...]) -> str:
                 "toolExecutionNotifications": list(map(_notification, report.problems)),
             }
         ],
-        "results": [_result(finding, places) for finding in report.findings],
+        "results": [
+            _result(finding, places) | (_NEW if has_baseline else {}) for finding in report.findings
+        ],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False)
 
@@ -44,10 +52,12 @@ def sarif_document(report: Report, rules: tuple[Rule, ...]) -> str:
 def _notification(problem: FileProblem) -> dict[str, Any]:
     if not problem.path:
         return {"level": "warning", "message": {"text": problem.reason}}
+    where = "in the baseline, " if problem.in_baseline else ""
     return {
         "level": "warning",
-        "message": {"text": f"{problem.rule or 'the file'}: {problem.reason}"},
+        "message": {"text": f"{where}{problem.rule or 'the file'}: {problem.reason}"},
         "locations": [{"physicalLocation": {"artifactLocation": _artifact(problem.path)}}],
+        "properties": {"inBaseline": problem.in_baseline},
     }
 
 
@@ -94,6 +104,8 @@ def _result(finding: Finding, places: dict[str, int]) -> dict[str, Any]:
         replacement = {"deletedRegion": region, "insertedContent": {"text": match.fix}}
         change = {"artifactLocation": _artifact(finding.path), "replacements": [replacement]}
         result["fixes"] = [{"description": {"text": match.message}, "artifactChanges": [change]}]
+    if finding.baseline_unknown:
+        result["properties"] = {"baselineUnknown": True}
     return result
 
 

@@ -114,7 +114,12 @@ class SemgrepServicer(semgrep_service_pb2_grpc.SemgrepServiceServicer):
         snapshot = await self._snapshots.open(request.scan.workspace, request.scan.snapshot)
         baseline = await self._baseline(request.scan)
         async with self._scans.reported(_spec(request.scan), snapshot, baseline) as reported:
-            sarif = await asyncio.to_thread(sarif_document, reported.report, reported.rules)
+            sarif = await asyncio.to_thread(
+                sarif_document,
+                reported.report,
+                reported.rules,
+                has_baseline=baseline is not None,
+            )
         if len(sarif.encode()) > _MOST_SARIF_BYTES:
             raise ScanInvalid.at(
                 "scan",

@@ -209,25 +209,6 @@ async def test_sarif_names_rules_and_places(
     ] == {"text": "literal_eval(x)"}
 
 
-async def test_sarif_keeps_to_its_schema_whatever_a_rule_says(
-    semgrep: semgrep_service_pb2_grpc.SemgrepServiceStub, push_tree: Any
-) -> None:
-    """No tag comes twice, and what is no absolute address is no `helpUri`."""
-    workspace = (await push_tree({"a.py": "eval(x)\n"})).id
-    for references, is_usable in (
-        (["see the wiki", "https://a.org/a b", "https://a.org/%zz", "https://a.org/[x]"], False),
-        (["the wiki", "https://example.org/é", "https://example.org/a?b=%20#c"], True),
-    ):
-        metadata = {"cwe": ["CWE-1", "CWE-1"], "owasp": ["A1", "CWE-1"], "references": references}
-        rule = {"id": "r", "languages": ["python"], "severity": "INFO", "message": "m"}
-        rules = json.dumps({"rules": [{**rule, "pattern": "eval(...)", "metadata": metadata}]})
-        request = pb.ExportSarifRequest(scan=pb.ScanRequest(workspace=workspace, rules=rules))
-        document = json.loads((await semgrep.ExportSarif(request)).sarif)
-        (described,) = document["runs"][0]["tool"]["driver"]["rules"]
-        assert described["properties"]["tags"] == ["CWE-1", "A1"]
-        assert described.get("helpUri") == (references[-1] if is_usable else None)
-
-
 async def test_watching_streams_progress_findings_and_the_summary(
     semgrep: semgrep_service_pb2_grpc.SemgrepServiceStub, push_tree: Any
 ) -> None:
