@@ -59,8 +59,13 @@ def fact_of(field: Any, value: Any, prefix: str = "") -> Fact:
 def item_text(field: FieldDescriptor, item: Any) -> str:
     """One value of a field, on a line."""
     if isinstance(item, Message) and not is_plain(item):
-        return " · ".join(fact.value for fact in facts_of(item) if fact.value)
+        return " · ".join(filter(None, map(_in_line, facts_of(item))))
     return fact_of(field, item).value
+
+
+def _in_line(fact: Fact) -> str:
+    # A bare `yes` says nothing of what.
+    return phrase(fact) if fact.field.type == FieldDescriptor.TYPE_BOOL else fact.value
 
 
 def phrase(fact: Fact) -> str:

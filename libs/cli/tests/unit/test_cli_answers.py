@@ -215,6 +215,22 @@ def test_numbers_of_lines_are_named_and_whole(capfd: pytest.CaptureFixture[str])
     assert "1350" in capfd.readouterr().out
 
 
+def test_problems_are_lines_that_say_what_is_so(capfd: pytest.CaptureFixture[str]) -> None:
+    """What is true is named, what is not is left out."""
+    problems = [
+        finding_pb2.ScanProblem(reason="no file was scanned"),
+        finding_pb2.ScanProblem(path="a.py", rule="r", reason="timed out", in_baseline=True),
+    ]
+    summary = semgrep_service_pb2.ScanSummary(problems=problems, problem_count=2)
+    print_answer(semgrep_service_pb2.ScanResponse(summary=summary))
+    shown = capfd.readouterr().err.splitlines()
+    assert shown[-3:] == [
+        "problems:",
+        "  no file was scanned",
+        "  a.py · r · timed out · in baseline",
+    ]
+
+
 def test_a_count_says_what_it_counts(capfd: pytest.CaptureFixture[str]) -> None:
     """Where its name does not, the proto's comment does; what is not there is left out."""
     summary = semgrep_service_pb2.ScanSummary(baseline_count=5, file_count=83)
