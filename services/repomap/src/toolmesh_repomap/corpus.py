@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolmesh_outlines.languages import LANGUAGES, language_named
-from toolmesh_outlines.outline import MAX_DEPTH, Kind
+from toolmesh_outlines.outline import Kind
 from toolmesh_repomap.string_table import Ints, StringTable
 
 KINDS = tuple(Kind)
@@ -139,11 +139,10 @@ class Corpus:
         return self.columns.definition_row.item(definition)
 
     def around(self, definition: int) -> list[int]:
-        """Return the definitions that one stands in, the innermost first, at most `MAX_DEPTH`."""
+        """Return the definitions that one stands in, the innermost first."""
         outer_of = self.columns.definition_outer
         around: list[int] = []
-        # What was kept of outlines from before there was this limit may be deeper.
-        while (definition := outer_of.item(definition)) >= 0 and len(around) < MAX_DEPTH:
+        while (definition := outer_of.item(definition)) >= 0:
             around.append(definition)
         return around
 

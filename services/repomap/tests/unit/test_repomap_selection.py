@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from toolmesh_outlines.outline import Definition, Kind, Outline
+from toolmesh_outlines.outline import MAX_DEPTH, Definition, Kind, Outline
 from toolmesh_outlines.outliner import OutlinedFile
 from toolmesh_repomap.indexing import SnapshotIndex
 from toolmesh_repomap.ranking import Ranking
@@ -187,9 +187,10 @@ def test_a_budget_of_one_shows_nothing_rather_than_half_a_line(index_files: Inde
 
 
 def test_deep_nesting_leaves_room_for_what_is_in_it(index_files: IndexFiles) -> None:
-    """However deep something stands, at most 64 headers come with it, also where more are kept."""
+    """What is nested as deep as outlines tell comes with 64 headers, which are shown once."""
     deep = [
-        Definition("A", Kind.MODULE, line, 9_999, "module A", line - 2) for line in range(1, 3000)
+        Definition("A", Kind.MODULE, line, 9_999, "module A", min(line - 2, MAX_DEPTH - 1))
+        for line in range(1, 3000)
     ]
     index = index_files([_source("deep.py", *deep)])
     assert [len(index.corpus.around(number)) for number in (0, 1, 64, 65, 2_998)] == [
