@@ -25,7 +25,10 @@ ADMIN_EVENTS_STREAM: Final = "audit:outbox"
 _SECRET_NAME = re.compile(r"secret|password|passwd|token|private|credential|hash|salt|api_?key$")
 # What only tells of one: which, when, how many.
 _ABOUT_SECRET = re.compile(r"_(id|ids|time|count|seconds|version|name|prefix)$")
-_SECRET_FORM = re.compile(r"tm[a-z]_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}|eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_KEY = re.compile(r"tm[a-z]_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}")
+# What only begins as a token does is matched, too. Else a text of nothing but such beginnings,
+# which any caller can send, would be looked through once for each of them.
+_TOKEN_OR_BEGINNING = re.compile(r"eyJ[\w-]+(\.[\w-]+\.[\w-]*)?+")
 _REMOVED = "[removed]"
 
 
@@ -65,7 +68,7 @@ def admin_event_fields(
 def without_secrets(value: Any) -> Any:
     """Plain data with the values of secret members, and keys and tokens in texts, left out."""
     if isinstance(value, str):
-        return _SECRET_FORM.sub(_REMOVED, value)
+        return _KEY.sub(_REMOVED, _TOKEN_OR_BEGINNING.sub(_without_token, value))
     if isinstance(value, Mapping):
         return {
             str(name): _REMOVED if item and _is_secret(str(name)) else without_secrets(item)
@@ -76,6 +79,10 @@ def without_secrets(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return _REMOVED
     return value
+
+
+def _without_token(match: re.Match[str]) -> str:
+    return match[0] if match[1] is None else _REMOVED
 
 
 def _is_secret(name: str) -> bool:
