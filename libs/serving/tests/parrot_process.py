@@ -23,6 +23,7 @@ class Settings(ServingSettings):
     """Read from `TOOLMESH_*` in the environment."""
 
     parrot_mood: str = Field("good", description="`bad`: cannot start; `chatty`: logs.")
+    parrot_store: str = Field("", description="A URL that nothing looks at.")
 
 
 class Parrot(pb2_grpc.ParrotServiceServicer):

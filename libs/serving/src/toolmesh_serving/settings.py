@@ -10,7 +10,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ServingSettings(BaseSettings):
     """Read from `TOOLMESH_*` in the environment; services add their own by inheriting."""
 
-    model_config = SettingsConfigDict(env_prefix="TOOLMESH_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TOOLMESH_",
+        frozen=True,
+        extra="ignore",
+        # What is said of a wrong one may quote all of them, and there are passwords among them.
+        hide_input_in_errors=True,
+    )
 
     listen: str = Field("[::]:50051", description="Where to listen: host:port or unix:path.")
     address_pattern: str = Field(

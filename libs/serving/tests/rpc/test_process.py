@@ -237,6 +237,16 @@ async def test_a_service_that_cannot_start_says_why(
     assert words in line["error"]
 
 
+async def test_what_is_said_of_a_wrong_setting_does_not_quote_others(start: Start) -> None:
+    """URLs among them have passwords."""
+    process = await start(
+        TOOLMESH_TLS_KEY="/nowhere", TOOLMESH_PARROT_STORE="redis://:s3cret@redis:6379/0"
+    )
+
+    assert await process.ended() == 1
+    assert "s3cret" not in json.dumps(process.logs)
+
+
 async def test_libraries_log_in_the_same_form(start: Start, socket_folder: Path) -> None:
     """What the standard library's logging carries is JSON, too, from warnings up."""
     process = await start(
