@@ -3,14 +3,30 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias, cast
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
 WriteLine: TypeAlias = Callable[[Mapping[str, object]], None]
+
+
+class _Output:
+    """Where lines go. One that cannot be written is lost: a disk that is full must fail no call."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
 
 
 def configure_logs(level: str, *, service: str) -> None:
@@ -42,7 +58,8 @@ def configure_logs(level: str, *, service: str) -> None:
             structlog.processors.JSONRenderer(serializer=_serialize, default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        # It asks for nothing but what `_Output` has.
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Output(sys.stdout.buffer))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
@@ -70,7 +87,7 @@ def line_writer(level: str, *, service: str) -> WriteLine | None:
     """
     if _number(level) > logging.INFO:
         return None
-    out = sys.stdout.buffer
+    out = _Output(sys.stdout.buffer)
     options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 
     def write(event: Mapping[str, object]) -> None:

@@ -63,15 +63,15 @@ async def start(parrot_stubs: Path) -> AsyncGenerator[Start]:
     """Starts parrots: `await start(TOOLMESH_LISTEN=...)`."""
     async with AsyncExitStack() as stack:
 
-        async def start(**settings: str) -> Process:
+        async def start(log: int = asyncio.subprocess.PIPE, **settings: str) -> Process:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 str(PROGRAM),
                 env=os.environ | {"PYTHONPATH": str(parrot_stubs)} | settings,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=log,
             )
             process = Process(child)
-            stack.push_async_callback(process.ended)
+            stack.push_async_callback(process.ended if child.stdout else child.wait)
             stack.callback(_kill, child)
             return process
 
@@ -178,6 +178,23 @@ async def test_the_log_has_json_lines_without_secrets(
     assert "s3cret" not in text
     for secret in (token, token[-20:], token.split(".")[1]):
         assert secret not in text
+
+
+async def test_a_log_that_cannot_be_written_fails_no_call(
+    start: Start, socket_folder: Path, parrot: SimpleNamespace, failure_of: Any
+) -> None:
+    """Its lines are lost while its disk is full, and nothing else."""
+    address = f"unix:{socket_folder}/parrot.sock"
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        await start(log=full, TOOLMESH_LISTEN=address)
+    finally:
+        os.close(full)
+    async with grpc.aio.insecure_channel(address) as channel:
+        know = parrot.grpc.ParrotServiceStub(channel).Know
+        request = parrot.pb2.SayRequest(text="hi")
+        failure = await failure_of(know(request, wait_for_ready=True, timeout=30))
+    assert failure.code == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_peer_is_called_in_the_callers_name_and_time(
