@@ -151,7 +151,9 @@ class Records:
 
         async def work(pipe: Any, record: Workspace) -> Workspace:
             record.check(by, Access.WRITER)
-            now = await _now(pipe)
+            # Later than the one before, though Redis's clock were set back: by its time the newest
+            # snapshot is known from those that need not be kept.
+            now = max(await _now(pipe), record.update_time + 1)
             told = {"snapshot": snapshot, "file_count": file_count, "size_bytes": size_bytes}
             pipe.multi()
             pipe.hset(record_key(workspace), mapping={**told, "update_time": now})

@@ -8,6 +8,7 @@ from blake3 import blake3
 
 from toolmesh_workspace.access import Requester
 from toolmesh_workspace.records import GRACE_MICROS
+from toolmesh_workspace.redis_time import MICROS
 from toolmesh_workspaces.manifest import FileEntry, Manifest
 
 
@@ -55,6 +56,25 @@ async def test_contents_of_a_push_that_broke_off_are_deleted(parts: Any, workspa
     await parts.sweeper.sweep()
     assert len(await _names(parts, workspace)) == 2
     assert await parts.records.due_unswept() == []
+
+
+async def test_the_newest_snapshot_is_kept_though_the_clock_was_set_back(
+    parts: Any, workspace: str
+) -> None:
+    """What Redis's clock says of when it came does not make it an old one."""
+    for number in range(10):
+        await _commit(parts, workspace, f"{number}".encode())
+    # As if the clock had been set back by a minute.
+    ahead = 60 * MICROS
+    for snapshot in await parts.records.snapshots(workspace):
+        await parts.store.zincrby(f"workspace:snapshots:{workspace}", ahead, snapshot)
+    await parts.store.hincrby(f"workspace:record:{workspace}", "update_time", ahead)
+    newest = await _commit(parts, workspace, b"newest")
+    assert (await parts.records.snapshots(workspace))[0] == newest
+    await _age(parts, f"workspace:snapshots:{workspace}")
+    await _age(parts, f"workspace:snapshots:{workspace}")
+    await parts.sweeper.sweep_workspace(workspace)
+    assert newest in await _names(parts, workspace)
 
 
 async def test_nothing_is_swept_while_a_push_runs(parts: Any, workspace: str) -> None:
