@@ -3,7 +3,8 @@
 A push is told which contents are stored and relies on it until it commits, so nothing may be swept
 meanwhile. A push takes a lease that any number of pushes may hold; the sweeper takes one alone.
 Both end by themselves, so that a replica that died blocks nobody for long: a push's after more time
-than its deadline allows, a sweep's after a minute.
+than its deadline allows, a sweep's after a minute. With a push's lease the workspace comes to those
+that are swept, for a push may break off at any time and leave contents that nothing names.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 from toolmesh_serving.errors import Unavailable
 from toolmesh_serving.redis_store import Store, reaching_store
+from toolmesh_workspace.records import GRACE_MICROS, UNSWEPT
 from toolmesh_workspace.redis_time import MICROS, NOW
 
 _PUSH_SECONDS = 20 * 60
@@ -25,6 +27,7 @@ _BEGIN_PUSH = (
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[3], 'NX', string.format('%.0f', now + ARGV[4]), ARGV[5])
 return 1
 """
 )
@@ -53,9 +56,10 @@ class Leases:
     async def pushing(self, workspace: str) -> AsyncGenerator[None]:
         """Hold off the sweeper; it raises Unavailable while a sweep runs, which is for seconds."""
         lease = str(uuid4())
-        arguments = [lease, _PUSH_SECONDS * MICROS, _PUSH_SECONDS]
+        keys = [*_keys(workspace), UNSWEPT]
+        arguments = [lease, _PUSH_SECONDS * MICROS, _PUSH_SECONDS, GRACE_MICROS, workspace]
         with reaching_store():
-            done = await self._store.eval(_BEGIN_PUSH, 2, *_keys(workspace), *arguments)
+            done = await self._store.eval(_BEGIN_PUSH, len(keys), *keys, *arguments)
         if not done:
             raise Unavailable("the workspace is being tidied; try again", retry_after_seconds=2)
         try:

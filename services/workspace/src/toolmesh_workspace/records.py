@@ -36,7 +36,7 @@ _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _ID_LENGTH = 6
 _SLUG_LENGTH = 40
 _DELETED = "workspace:deleted"
-_UNSWEPT = "workspace:unswept"
+UNSWEPT = "workspace:unswept"
 _Result = TypeVar("_Result")
 
 _CREATE = (
@@ -160,7 +160,6 @@ class Records:
             pipe.zadd(_snapshots_key(workspace), {snapshot: now})
             for subject in record.subjects:
                 pipe.zadd(list_key(subject), {workspace: now})
-            pipe.zadd(_UNSWEPT, {workspace: now + GRACE_MICROS}, nx=True)
             return replace(record, **told, update_time=now)
 
         return await self.change(workspace, work)
@@ -178,7 +177,7 @@ class Records:
             pipe.delete(record_key(workspace), _snapshots_key(workspace))
             for subject in record.subjects:
                 pipe.zrem(list_key(subject), workspace)
-            pipe.zrem(_UNSWEPT, workspace)
+            pipe.zrem(UNSWEPT, workspace)
             pipe.zadd(_DELETED, {workspace: now + GRACE_MICROS})
             before = {"owner": record.owner, "display_name": record.display_name}
             note(pipe, "workspace.workspace.delete", workspace, before=before)
@@ -206,23 +205,27 @@ class Records:
         return await self._due(_DELETED)
 
     async def due_unswept(self) -> Sequence[str]:
-        """Return workspaces that were pushed to a while ago and not swept since."""
-        return await self._due(_UNSWEPT)
+        """Return workspaces to which a push began a while ago, and which were not swept since."""
+        return await self._due(UNSWEPT)
 
     async def settle_deleted(self, workspace: str) -> None:
         """Mark a deleted workspace as done."""
         with reaching_store():
             await self._store.zrem(_DELETED, workspace)
 
-    async def settle_unswept(self, workspace: str) -> None:
-        """Mark a workspace as swept."""
+    async def settle_unswept(self, workspace: str, *, again: bool) -> None:
+        """Mark a workspace as swept; `again`: it is to be swept once more after a while."""
         with reaching_store():
-            await self._store.zrem(_UNSWEPT, workspace)
+            if again:
+                now = await _now(self._store)
+                await self._store.zadd(UNSWEPT, {workspace: now + GRACE_MICROS})
+            else:
+                await self._store.zrem(UNSWEPT, workspace)
 
     async def _due(self, key: str) -> Sequence[str]:
         with reaching_store():
             now = await _now(self._store)
-            return await self._store.zrangebyscore(key, "-inf", now, start=0, num=100)
+            return await self._store.zrangebyscore(key, "-inf", now)
 
     async def _list_among(
         self, ids: Iterable[str], of: Requester, after: Position | None, count: int

@@ -5,12 +5,14 @@ deletion), and contents that no kept snapshot names: of old snapshots, and of pu
 """
 
 import asyncio
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import structlog
 
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.leases import Leases
-from toolmesh_workspace.records import Records
+from toolmesh_workspace.records import SNAPSHOTS_KEPT, Records
 from toolmesh_workspace.snapshots import Snapshots
 
 _SECONDS_BETWEEN_SWEEPS = 600
@@ -38,32 +40,35 @@ class Sweeper:
             await asyncio.sleep(_SECONDS_BETWEEN_SWEEPS)
 
     async def sweep(self) -> None:
-        """Do all that is due."""
+        """Do all that is due; a workspace with which that fails waits for the next time."""
         for workspace in await self._records.due_deleted():
-            await self._blobs.delete_workspace(workspace)
-            await self._records.settle_deleted(workspace)
+            with _logged(workspace):
+                await self._blobs.delete_workspace(workspace)
+                await self._records.settle_deleted(workspace)
         for workspace in await self._records.due_unswept():
-            count = await self.sweep_workspace(workspace)
-            _log.info("swept", workspace=workspace, deleted=count)
+            with _logged(workspace):
+                count = await self.sweep_workspace(workspace)
+                _log.info("swept", workspace=workspace, deleted=count)
 
     async def sweep_workspace(self, workspace: str) -> int | None:
         """Delete what no kept snapshot names; return how many, None while a push runs."""
         async with self._leases.sweeping(workspace) as alone:
             if not alone:
                 return None
-            live = await self._live(workspace)
+            kept = await self._records.trim_snapshots(workspace)
+            live = await self._live(workspace, kept)
             count = 0
             async for objects in self._blobs.list_objects(workspace):
                 dead = [each for each in objects if each.name not in live]
                 if dead:
                     await self._blobs.delete_objects(dead)
                     count += len(dead)
-            await self._records.settle_unswept(workspace)
+            # Those beyond will need no keeping soon.
+            await self._records.settle_unswept(workspace, again=len(kept) > SNAPSHOTS_KEPT)
             return count
 
-    async def _live(self, workspace: str) -> set[str]:
+    async def _live(self, workspace: str, kept: Sequence[str]) -> set[str]:
         """Return the hex digests that are needed: kept manifests and their contents."""
-        kept = await self._records.trim_snapshots(workspace)
         live = set(kept)
         for snapshot in kept:
             contents = await self._snapshots.contents_of(workspace, snapshot)
@@ -72,3 +77,12 @@ class Sweeper:
                 raise LookupError(f"the manifest {snapshot} of {workspace} is not stored")
             live.update(digest.hex() for digest in contents)
         return live
+
+
+@contextmanager
+def _logged(workspace: str) -> Generator[None]:
+    """Log what fails with one workspace, so that the others get their turn."""
+    try:
+        yield
+    except Exception as error:
+        _log.warning("sweep failed", workspace=workspace, error=str(error))

@@ -7,6 +7,7 @@ import pytest
 from blake3 import blake3
 
 from toolmesh_workspace.access import Requester
+from toolmesh_workspace.blob_store import StoredObject
 from toolmesh_workspace.records import GRACE_MICROS
 from toolmesh_workspace.redis_time import MICROS
 from toolmesh_workspaces.manifest import FileEntry, Manifest
@@ -20,9 +21,10 @@ async def workspace(parts: Any) -> str:
 
 async def _commit(parts: Any, workspace: str, data: bytes) -> str:
     digest = blake3(data).digest()
-    await parts.blobs.put(workspace, digest, [data])
     manifest = Manifest((FileEntry("a", digest, len(data)),))
-    return (await parts.snapshots.commit(workspace, manifest, by=Requester("ann"))).snapshot
+    async with parts.leases.pushing(workspace):
+        await parts.blobs.put(workspace, digest, [data])
+        return (await parts.snapshots.commit(workspace, manifest, by=Requester("ann"))).snapshot
 
 
 async def _names(parts: Any, workspace: str) -> set[str]:
@@ -46,15 +48,37 @@ async def test_contents_of_snapshots_that_are_no_longer_kept_are_deleted(
     assert await _names(parts, workspace) == contents | set(snapshots[2:])
 
 
-async def test_contents_of_a_push_that_broke_off_are_deleted(parts: Any, workspace: str) -> None:
-    """They are kept for the next try until a sweep is due."""
-    await _commit(parts, workspace, b"1")
-    await parts.blobs.put(workspace, blake3(b"orphan").digest(), [b"orphan"])
+@pytest.mark.parametrize("kept", [0, 2])
+async def test_contents_of_a_push_that_broke_off_are_deleted(
+    parts: Any, workspace: str, kept: int
+) -> None:
+    """They are kept for the next try until a sweep is due, whether or not a push came so far."""
+    if kept:
+        await _commit(parts, workspace, b"1")
+        await _age(parts, "workspace:unswept")
+        await parts.sweeper.sweep()
+    async with parts.leases.pushing(workspace):
+        await parts.blobs.put(workspace, blake3(b"orphan").digest(), [b"orphan"])
     await parts.sweeper.sweep()
-    assert len(await _names(parts, workspace)) == 3
+    assert len(await _names(parts, workspace)) == kept + 1
     await _age(parts, "workspace:unswept")
     await parts.sweeper.sweep()
-    assert len(await _names(parts, workspace)) == 2
+    assert len(await _names(parts, workspace)) == kept
+    assert await parts.records.due_unswept() == []
+
+
+async def test_snapshots_that_are_kept_for_a_while_are_deleted_after_it(
+    parts: Any, workspace: str
+) -> None:
+    """No further push is needed for that: the workspace is swept until only the newest are left."""
+    for number in range(12):
+        await _commit(parts, workspace, f"{number}".encode())
+    for left in (24, 20):
+        await _age(parts, "workspace:unswept")
+        await parts.sweeper.sweep()
+        assert len(await _names(parts, workspace)) == left
+        await _age(parts, f"workspace:snapshots:{workspace}")
+    await _age(parts, "workspace:unswept")
     assert await parts.records.due_unswept() == []
 
 
@@ -75,6 +99,24 @@ async def test_the_newest_snapshot_is_kept_though_the_clock_was_set_back(
     await _age(parts, f"workspace:snapshots:{workspace}")
     await parts.sweeper.sweep_workspace(workspace)
     assert newest in await _names(parts, workspace)
+
+
+async def test_a_workspace_that_cannot_be_swept_holds_up_no_other(
+    parts: Any, workspace: str, make_parts: Any
+) -> None:
+    """There may be many of them, too."""
+    fresh = make_parts()
+    for number in range(101):
+        broken = (await parts.workspaces.create(f"{number}", by=Requester("ann"))).id
+        snapshot = await _commit(parts, broken, b"1")
+        path = f"{broken}/manifests/{snapshot}"
+        await parts.blobs.delete_objects([StoredObject(path, snapshot)])
+    await _age(parts, "workspace:unswept")
+    async with parts.leases.pushing(workspace):
+        await parts.blobs.put(workspace, blake3(b"orphan").digest(), [b"orphan"])
+    await parts.store.zincrby("workspace:unswept", -GRACE_MICROS - 1, workspace)
+    await fresh.sweeper.sweep()
+    assert await _names(parts, workspace) == set()
 
 
 async def test_nothing_is_swept_while_a_push_runs(parts: Any, workspace: str) -> None:
