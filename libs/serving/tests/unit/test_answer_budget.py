@@ -52,6 +52,15 @@ def test_all_fields_are_written_as_the_gateway_writes_them() -> None:
     assert "summary" not in json.loads(gateway_json(bare))
 
 
+@pytest.mark.parametrize("more", ["", "é"])
+def test_signs_are_escaped_as_the_gateway_escapes_them(more: str) -> None:
+    """Those of tags and those that are not seen, whether or not there is more than ASCII."""
+    path = "".join(map(chr, range(128))) + more
+    text = gateway_json(finding_pb2.ScanProblem(path=path))
+    assert json.loads(text)["path"] == path
+    assert not [sign for sign in text if sign in "<>" or not sign.isprintable()]
+
+
 @pytest.mark.parametrize("number", ["0", "1", "0.35", "0.16666667", "1e-05", "123456.79"])
 def test_numbers_are_written_with_as_few_digits_as_the_gateway_writes(number: str) -> None:
     """One with 32 bits is not written with the digits that 64 bits would have."""
