@@ -107,7 +107,7 @@ class Meanings:
     ) -> NDArray[np.float32]:
         products = np.empty(len(places), dtype=np.float32)
         for start in range(0, len(places), _CHUNK_ROWS):
-            rows = self._rows[places[start : start + _CHUNK_ROWS]].astype(np.float32)
+            rows = self._rows.take(places[start : start + _CHUNK_ROWS], axis=0).astype(np.float32)
             # Not `dot`: its threads wait for each other when the machine is busy.
             np.einsum("ij,j->i", rows, vector, out=products[start : start + len(rows)])
         return products * self._scales[places]
