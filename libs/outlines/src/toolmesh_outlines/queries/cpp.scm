@@ -10,66 +10,37 @@
   ]
   body: (_) @body) @definition.class
 
+; An operator such as `operator bool` has its type in its name, and no declarator around it.
+; Names stand beside each other: where lists of them stand in lists, matches get lost.
+
 (function_definition
   declarator: [
     (function_declarator
       declarator: [
         (field_identifier) @name
-        (qualified_identifier name: (identifier) @name)
-        (qualified_identifier name: (destructor_name) @name)
-        (qualified_identifier
-          name: (qualified_identifier name: (identifier) @name))
-      ])
-    (pointer_declarator
-      declarator: (function_declarator
-        declarator: [
-          (field_identifier) @name
-          (qualified_identifier name: (identifier) @name)
-        ]))
-    (reference_declarator
-      (function_declarator
-        declarator: [
-          (identifier) @name
-          (field_identifier) @name
-          (qualified_identifier name: (identifier) @name)
-        ]))
-  ]
-  (field_initializer_list)? @body
-  body: (_) @body) @definition.function
-
-(field_declaration
-  declarator: [
-    (function_declarator declarator: (field_identifier) @name)
-    (pointer_declarator
-      declarator: (function_declarator declarator: (field_identifier) @name))
-    (reference_declarator
-      (function_declarator declarator: (field_identifier) @name))
-  ]) @definition.method
-
-; Operators: `operator==`, and `operator bool`, which has its type in its name.
-
-(function_definition
-  declarator: [
-    (function_declarator
-      declarator: [
         (operator_name) @name
-        (qualified_identifier name: (operator_name) @name)
         (qualified_identifier
-          name: (qualified_identifier name: (operator_name) @name))
+          name: [(identifier) (destructor_name) (operator_name)] @name)
+        (qualified_identifier
+          name: (qualified_identifier
+            name: [(identifier) (operator_name)] @name))
       ])
     (pointer_declarator
       declarator: (function_declarator
         declarator: [
+          (field_identifier) @name
           (operator_name) @name
-          (qualified_identifier name: (operator_name) @name)
+          (qualified_identifier name: [(identifier) (operator_name)] @name)
           (qualified_identifier
             name: (qualified_identifier name: (operator_name) @name))
         ]))
     (reference_declarator
       (function_declarator
         declarator: [
+          (identifier) @name
+          (field_identifier) @name
           (operator_name) @name
-          (qualified_identifier name: (operator_name) @name)
+          (qualified_identifier name: [(identifier) (operator_name)] @name)
           (qualified_identifier
             name: (qualified_identifier name: (operator_name) @name))
         ]))
@@ -78,6 +49,7 @@
     (qualified_identifier
       name: (qualified_identifier name: (operator_cast) @name))
   ]
+  (field_initializer_list)? @body
   body: (_) @body) @definition.function
 
 (declaration
@@ -92,11 +64,14 @@
 
 (field_declaration
   declarator: [
-    (function_declarator declarator: (operator_name) @name)
+    (function_declarator
+      declarator: [(field_identifier) (operator_name)] @name)
     (pointer_declarator
-      declarator: (function_declarator declarator: (operator_name) @name))
+      declarator: (function_declarator
+        declarator: [(field_identifier) (operator_name)] @name))
     (reference_declarator
-      (function_declarator declarator: (operator_name) @name))
+      (function_declarator
+        declarator: [(field_identifier) (operator_name)] @name))
   ]) @definition.method
 
 (field_declaration_list
