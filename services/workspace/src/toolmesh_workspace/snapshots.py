@@ -62,8 +62,9 @@ class Snapshots:
         """Yield the contents of a manifest that are not stored: digest -> size, in batches.
 
         What the newest snapshot has is known without asking the store. The caller holds a lease, so
-        what is not missing stays. It raises DigestMismatch when a stored content has another size
-        than the manifest states.
+        what is not missing stays. A stored content of another size than the manifest states counts
+        as missing: it may be what a power cut left of it, and when it comes it is checked, and
+        written anew. It raises DigestMismatch when the newest snapshot states another size.
         """
         unknown = dict(manifest.contents)
         if workspace.snapshot:
@@ -75,7 +76,9 @@ class Snapshots:
             # cheaper than to ask for each content.
             stored = self._blobs.list_blobs(workspace.id)
         async for found in stored:
-            _strike(unknown, {blob.digest: blob.size_bytes for blob in found}, manifest)
+            for blob in found:
+                if unknown.get(blob.digest) == blob.size_bytes:
+                    del unknown[blob.digest]
         pending = list(unknown.items())
         for at in range(0, len(pending), _MISSING_A_BATCH):
             yield dict(pending[at : at + _MISSING_A_BATCH])
@@ -113,12 +116,12 @@ class Snapshots:
         return manifest
 
 
-def _strike(unknown: dict[bytes, int], stored: Mapping[bytes, int], manifest: Manifest) -> None:
-    for digest in unknown.keys() & stored.keys():
-        if unknown.pop(digest) != stored[digest]:
+def _strike(unknown: dict[bytes, int], newest: Mapping[bytes, int], manifest: Manifest) -> None:
+    for digest in unknown.keys() & newest.keys():
+        if unknown.pop(digest) != newest[digest]:
             index = next(at for at, file in enumerate(manifest.files) if file.digest == digest)
             raise at_field(
                 DigestMismatch,
                 f"files[{index}].size_bytes",
-                f"is not the size of the content with this digest, which is {stored[digest]}",
+                f"is not the size of the content with this digest, which is {newest[digest]}",
             )

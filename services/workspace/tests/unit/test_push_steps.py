@@ -207,9 +207,11 @@ async def test_someone_elses_workspace_is_refused_with_the_first_step(
         await _run(parts, Begin(workspace), Files([_entry("/", b"")]), subject="bob")
 
 
-@pytest.mark.parametrize("stored_in", ["newest", "earlier"])
+@pytest.mark.parametrize(
+    ("stored_in", "field"), [("newest", "files[0].size_bytes"), ("earlier", "chunk.digest")]
+)
 async def test_a_size_that_is_not_that_of_the_stored_content_is_refused(
-    parts: Any, workspace: str, stored_in: str
+    parts: Any, workspace: str, stored_in: str, field: str
 ) -> None:
     """Else a snapshot would state sizes that its contents don't have."""
     await _push(parts, workspace, {"a": b"1"})
@@ -217,8 +219,21 @@ async def test_a_size_that_is_not_that_of_the_stored_content_is_refused(
         await _push(parts, workspace, {"a": b"2"})
     wrong = FileEntry("a", _digest(b"1"), 7)
     with pytest.raises(DigestMismatch) as caught:
-        await _run(parts, Begin(workspace), Files([wrong]), ManifestDone())
-    assert caught.value.field_violations[0].field == "files[0].size_bytes"
+        await _run(parts, Begin(workspace), Files([wrong]), ManifestDone(), _chunk(b"1"))
+    assert caught.value.field_violations[0].field == field
+
+
+@pytest.mark.parametrize("pushed_before", [{}, {"a": b"1"}])
+async def test_a_content_that_a_power_cut_left_half_written_is_asked_for_again(
+    parts: Any, workspace: str, pushed_before: dict[str, bytes]
+) -> None:
+    """Its client has the right one, and must be able to push it."""
+    if pushed_before:
+        await _push(parts, workspace, pushed_before)
+    await parts.blobs.put(workspace, _digest(b"content"), [b""])
+    assert (await _push(parts, workspace, {"a": b"content"})).blob_count == 1
+    read = parts.workspaces.read_blobs(workspace, [_digest(b"content")], by=Requester("ann"))
+    assert [piece.data async for pieces in read for piece in pieces] == [b"content"]
 
 
 async def test_of_two_pushes_at_once_the_later_commit_wins(parts: Any, workspace: str) -> None:
