@@ -34,7 +34,9 @@ UNIT_BITS = 64 - QUALIFIED_BITS
 MOST_UNITS = 2**UNIT_BITS
 """How many units an index can tell apart."""
 
-_BATCH_BYTES = 2**20
+# Arrays of eight bytes for each byte of a batch are made; of 500 kB each, they stay in the
+# processor's cache and their memory with the process. Much smaller ones are not worth their calls.
+_BATCH_BYTES = 2**16
 # Of what is no code, such as data, only the beginning is taken for words.
 _MOST_TEXT_BYTES = 2**13
 _KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
