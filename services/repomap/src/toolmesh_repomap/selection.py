@@ -23,17 +23,13 @@ from toolmesh_repomap.use_readings import Floats
 CountTokens = Callable[[str], int]
 
 # A line of a map has some 100 bytes.
-_KNOWN_PIECES = 20_000
+_KNOWN_LINES = 20_000
 _MOST_KNOWN_CHARACTERS = 400
-# The signs at the end of a line, with the break and the empty lines after it, those of other blanks
-# too; what stands before them; and lines that end otherwise. The encoding never takes more than
-# that for one word, and a token is never more than a word.
-_PIECES = re.compile(
-    r"[^\nA-Za-z0-9]*\n(?:\s*[\r\n])?"
-    r"|[^\n]*[A-Za-z0-9](?=[\0-/:-@[-`{-\x7f])"
-    r"|[^\n]*\n(?:\s*[\r\n])?"
-    r"|[^\n]+"
-)
+# A line with its break and the empty lines after it, those of other blanks too, or the last line.
+# The encoding never takes more than that for one word, and a token is never more than a word.
+_LINES = re.compile(r"[^\n]*\n(?:\s*[\r\n])?|[^\n]+")
+# The signs at the end of a line that an empty one follows; what stands before them are other words.
+_END = re.compile(r"(?<=[A-Za-z0-9])[!-/:-@[-`{-~]*\n\n\Z")
 # A budget that is nearly full still takes short lines: how many that are too long to pass over.
 _MOST_MISFITS = 16
 _ROUNDS = 3
@@ -77,21 +73,30 @@ class Shown:
 
 
 class TokenCounter:
-    """Counts tokens; it knows the counts of what it saw lately."""
+    """Counts tokens; it knows the counts of lines that it saw lately."""
 
     def __init__(self, count_tokens: CountTokens) -> None:
         self._count = count_tokens
-        self._known = lru_cache(maxsize=_KNOWN_PIECES)(count_tokens)
+        self._known = lru_cache(maxsize=_KNOWN_LINES)(self._count_line)
 
     def count(self, text: str) -> int:
-        """Return how many tokens a text has, piece by piece: no token goes on in the next."""
-        pieces: list[str] = _PIECES.findall(text)
-        if max(map(len, pieces), default=0) < _MOST_KNOWN_CHARACTERS:
-            return sum(map(self._known, pieces))
-        return sum(map(self._piece, pieces))
+        """Return how many tokens a text has, line by line: no token goes on in the next line."""
+        lines: list[str] = _LINES.findall(text)
+        if max(map(len, lines), default=0) < _MOST_KNOWN_CHARACTERS:
+            return sum(map(self._known, lines))
+        return sum(map(self.line, lines))
 
-    def _piece(self, text: str) -> int:
-        return self._known(text) if len(text) < _MOST_KNOWN_CHARACTERS else self._count(text)
+    def line(self, line: str) -> int:
+        """Return how many tokens a line has, with the line break at its end."""
+        return self._known(line) if len(line) < _MOST_KNOWN_CHARACTERS else self._count(line)
+
+    def _count_line(self, line: str) -> int:
+        end = _END.search(line) if line.endswith("\n\n") else None
+        if end is None:
+            return self._count(line)
+        # Most such lines are known from where no empty line follows them.
+        signs = end.group()
+        return self._known(line[:-1]) + self._known(signs) - self._known(signs[:-1])
 
 
 class Layout(Protocol):
@@ -272,7 +277,7 @@ class _Choice:
         return cost
 
     def _cost(self, line: str) -> int:
-        return self.counter.count(line + "\n")
+        return self.counter.line(line + "\n")
 
     def _is_twin(self, shown: Collection[int], definition: int) -> bool:
         """Tell whether the line of another one shows a definition."""

@@ -38,8 +38,8 @@ def _draw(
     )
 
 
-def test_tokens_counted_piece_by_piece_are_those_of_the_whole_text() -> None:
-    """Whatever blanks and signs stand at the ends of pieces."""
+def test_tokens_counted_line_by_line_are_those_of_the_whole_text() -> None:
+    """Whatever blanks and signs stand at the ends of lines."""
     drawn = random.Random(7)
     words = ["a", "Foo", "é", "1", "234", "'s", ":", "(", "{", "\\", "_", "日本", "😀", "\u200b"]
     blanks = ["\n", "\n\n", "\r", " ", "  ", "\t", "\xa0", "\x1c", "\u2028", "\x85", "\x0b", "\x0c"]
