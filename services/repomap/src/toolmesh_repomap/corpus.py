@@ -105,7 +105,7 @@ class Corpus:
     @property
     def is_lasting(self) -> bool:
         """Whether nothing is to be read again."""
-        return UNREAD not in self.digests
+        return all(self.digests[row] != UNREAD for row in self.skipped)
 
     @property
     def file_count(self) -> int:

@@ -86,10 +86,12 @@ class StringTable:
 
     def _place(self, wanted: bytes) -> int:
         """Return how many strings come before `wanted` in order."""
-        low, high = 0, len(self.order)
+        data, offsets, order = self.data, self.offsets, self.order
+        low, high = 0, len(order)
         while low < high:
             middle = (low + high) // 2
-            if self._bytes(self.order.item(middle)) < wanted:
+            number = order.item(middle)
+            if data[offsets.item(number) : offsets.item(number + 1)] < wanted:
                 low = middle + 1
             else:
                 high = middle
