@@ -16,7 +16,7 @@ from toolmesh_repomap.integer_sorting import stable_order
 from toolmesh_repomap.reference_graph import ReferenceGraph, sums
 from toolmesh_repomap.stop_words import STOP_WORDS
 from toolmesh_repomap.string_table import Ints
-from toolmesh_repomap.use_readings import Floats, ranges
+from toolmesh_repomap.use_readings import Floats, members
 from toolmesh_repomap.words import words_of
 
 _SATURATION = 1.2
@@ -64,10 +64,10 @@ class QuestionMatcher:
         self._name_idf = _idf(self._symbols_by_word.counts, len(corpus.symbols))
         self._doc_idf = _idf(self._definitions_by_doc_word.counts, len(columns.definition_symbol))
         self._name_totals = _sums_of_runs(
-            self._name_idf[corpus.symbol_word], np.diff(corpus.symbol_word_first)
+            self._name_idf[corpus.symbol_word], np.diff(corpus.symbol_word_first), least=1e-9
         )
         self._doc_totals = _sums_of_runs(
-            self._doc_idf[columns.doc_word], np.diff(columns.doc_word_first)
+            self._doc_idf[columns.doc_word], np.diff(columns.doc_word_first), least=_LEAST_DOC
         )
 
     def match(self, question: str) -> Relevance:
@@ -86,11 +86,11 @@ class QuestionMatcher:
                 idf = np.log1p((len(rows) - found + 0.5) / (found + 0.5))
                 rows += np.sqrt(count) * idf * frequencies / (_SATURATION + frequencies)
         # A name that the question covers is worth more than one that shares a word with it.
-        names *= names / np.maximum(self._name_totals, 1e-9)
-        docs *= docs / np.maximum(self._doc_totals, _LEAST_DOC)
+        names *= names / self._name_totals
+        docs *= docs / self._doc_totals
         names /= max(names.max(initial=0.0), 1e-9)
         docs /= max(docs.max(initial=0.0), 1e-9)
-        definitions = names[self._corpus.columns.definition_symbol] + _DOC_MATCH * docs
+        definitions = names.take(self._corpus.columns.definition_symbol) + _DOC_MATCH * docs
         return Relevance(rows, definitions)
 
     def _words(self, question: str) -> list[tuple[int, int]]:
@@ -107,15 +107,16 @@ class QuestionMatcher:
         `symbols` have the word in their names, `told` are definitions with it in their comments.
         """
         graph, corpus = self._graph, self._corpus
-        row_count = corpus.file_count
-        total = _PATH_WEIGHT * np.bincount(self._rows_by_path_word.of(word), minlength=row_count)
-        counts = np.diff(graph.place_first)[symbols]
-        places = ranges(graph.place_first[symbols], counts)
-        total += _DEFINED_WEIGHT * np.bincount(graph.place_rows[places], minlength=row_count)
-        rows_told = corpus.columns.definition_row[told]
-        total += _DOC_WEIGHT * np.bincount(rows_told, minlength=row_count)
-        users = self._uses_by_symbol.of_all(symbols)
-        total += _USED_WEIGHT * np.bincount(users, minlength=row_count)
+        places, _ = members(graph.place_first, symbols)
+        total = np.zeros(corpus.file_count)
+        for weight, rows in (
+            (_PATH_WEIGHT, self._rows_by_path_word.of(word)),
+            (_DEFINED_WEIGHT, graph.place_rows.take(places)),
+            (_DOC_WEIGHT, corpus.columns.definition_row.take(told)),
+            (_USED_WEIGHT, self._uses_by_symbol.of_all(symbols)),
+        ):
+            if len(rows):
+                total += weight * np.bincount(rows, minlength=len(total))
         return total
 
 
@@ -124,9 +125,10 @@ def _idf(counts: Ints, total: int) -> Floats:
     return np.log1p(total / np.maximum(counts, 1))
 
 
-def _sums_of_runs(values: Floats, counts: Ints) -> Floats:
-    """Return the sums of the next `counts[i]` values each."""
-    return sums(values, np.repeat(np.arange(len(counts)), counts), len(counts))
+def _sums_of_runs(values: Floats, counts: Ints, *, least: float) -> Floats:
+    """Return the sums of the next `counts[i]` values each, or `least` where they are less."""
+    totals = sums(values, np.repeat(np.arange(len(counts)), counts), len(counts))
+    return np.maximum(totals, least, out=totals)
 
 
 class _Inverse:
@@ -144,4 +146,4 @@ class _Inverse:
 
     def of_all(self, values: Ints) -> Ints:
         """Return the holders of all these values."""
-        return self._holders[ranges(self._first[values], self.counts[values])]
+        return self._holders.take(members(self._first, values)[0])

@@ -27,7 +27,7 @@ from toolmesh_repomap.corpus import KINDS, Corpus
 from toolmesh_repomap.integer_sorting import stable_order
 from toolmesh_repomap.reference_graph import ReferenceGraph
 from toolmesh_repomap.string_table import Ints
-from toolmesh_repomap.use_readings import Floats, ranges
+from toolmesh_repomap.use_readings import Floats, members
 
 # A reader of code follows fewer links than one of the web, to whom 0.85 is fitted: 2.5 on average.
 # More would end in leaf functions far too often.
@@ -113,7 +113,7 @@ class Ranker:
             factors[steering.wanted] = 1.0
         files = factors * np.bincount(graph.place_rows, places, minlength=corpus.file_count)
         definitions = self._nesting.definition_scores(places, ranks)
-        definitions *= factors[corpus.columns.definition_row]
+        definitions *= factors.take(corpus.columns.definition_row)
         if steering is not None:
             definitions += steering.definition_scores
             files += steering.file_scores
@@ -134,12 +134,11 @@ class Ranker:
         """Return what files pass on to places; only those with a rank are looked at."""
         graph = self._graph
         rows = np.flatnonzero(ranks)
-        counts = np.diff(graph.edge_first)[rows]
-        edges = ranges(graph.edge_first[rows], counts)
-        passed = np.repeat((ranks / self._outflow)[rows], counts)
+        edges, counts = members(graph.edge_first, rows)
+        passed = np.repeat((ranks / self._outflow).take(rows), counts)
         flows = np.bincount(
-            graph.edge_places[edges],
-            passed * graph.edge_weights[edges],
+            graph.edge_places.take(edges),
+            passed * graph.edge_weights.take(edges),
             minlength=len(graph.place_rows),
         )
         return flows + self._own_use_scores(ranks)
@@ -147,7 +146,7 @@ class Ranker:
     def _own_use_scores(self, ranks: Floats) -> Floats:
         """Return what uses in a place's own file add: it tells the definitions of a file apart."""
         passed = ranks * self._own_use_shares
-        return passed[self._graph.place_rows] * self._graph.place_uses
+        return passed.take(self._graph.place_rows) * self._graph.place_uses
 
 
 def _links(graph: ReferenceGraph, edge_rows: Ints, outflow: Floats) -> _Links:
@@ -191,16 +190,15 @@ def _near_ranks(links: _Links, start: Floats) -> Floats:
     total = start.sum()
     if not total:
         return np.zeros_like(start)
-    counts = np.diff(links.first)
     ranks = start / total
     rows = np.flatnonzero(ranks > _NEGLIGIBLE)
     passing = ranks
     for _ in range(_MOST_STEPS):
         if not len(rows):
             break
-        edges = ranges(links.first[rows], counts[rows])
-        passed = np.repeat(passing[rows], counts[rows]) * links.weights[edges]
-        passing = _DAMPING * np.bincount(links.targets[edges], passed, minlength=len(start))
+        edges, counts = members(links.first, rows)
+        passed = np.repeat(passing.take(rows), counts) * links.weights.take(edges)
+        passing = _DAMPING * np.bincount(links.targets.take(edges), passed, minlength=len(start))
         rows = np.flatnonzero(passing > _NEGLIGIBLE)
         ranks = ranks + passing
     return ranks / ranks.sum()
@@ -216,10 +214,12 @@ class _Nesting:
         kinds = columns.definition_kind
         is_constructor = (kinds == KINDS.index(Kind.CONSTRUCTOR)) & (parents >= 0)
         self._rows = rows
-        self._named = np.flatnonzero(graph.definition_places >= 0).astype(np.int32)
-        self._places = graph.definition_places[self._named]
+        named = np.flatnonzero(graph.definition_places >= 0)
+        # What has no name of its own has no part in any place.
+        self._places = np.maximum(graph.definition_places, 0)
+        self._parts = np.zeros(len(rows), dtype=np.float32)
         # The first is what most mean: the others are an implementation for each type, or overloads.
-        self._parts = (1 / (_ordinals(self._places) + 1.0) ** 2).astype(np.float32)
+        self._parts[named] = 1 / (_ordinals(self._places[named]) + 1.0) ** 2
         self._constructors = np.flatnonzero(is_constructor)
         self._classes = parents[self._constructors]
         siblings = np.bincount(self._classes, minlength=len(rows))
@@ -236,10 +236,12 @@ class _Nesting:
 
     def definition_scores(self, places: Floats, ranks: Floats) -> Floats:
         """Return the score of each definition, given those of the places."""
-        scores = ranks[self._rows] * self._unused
-        scores[self._named] += places[self._places] * self._parts
+        scores = ranks.take(self._rows) * self._unused
+        if len(places):
+            scores += places.take(self._places) * self._parts
         for children, parents in self._levels:
-            scores += np.bincount(parents, _MEMBER_SHARE * scores[children], minlength=len(scores))
+            passed = _MEMBER_SHARE * scores.take(children)
+            scores += np.bincount(parents, passed, minlength=len(scores))
         if len(self._constructors):
             scores[self._constructors] += scores[self._classes] * self._constructor_shares
         return scores

@@ -12,7 +12,7 @@ from toolmesh_repomap.question import QuestionMatcher, Relevance
 from toolmesh_repomap.ranking import Steering
 from toolmesh_repomap.reference_graph import ReferenceGraph, sums
 from toolmesh_repomap.string_table import Ints
-from toolmesh_repomap.use_readings import Floats, ranges
+from toolmesh_repomap.use_readings import Floats, members
 from toolmesh_repomap.words import words_of
 
 # How much of the start files' weight each way of steering takes from what was there before.
@@ -99,8 +99,7 @@ def _together(parts: Sequence[_Part]) -> Steering:
 def _about_names(graph: ReferenceGraph, row_count: int, symbols: Sequence[int]) -> _Part:
     """Start at the files that define the symbols, and add to their places."""
     wanted = np.array(symbols, dtype=np.int64)
-    counts = np.diff(graph.place_first)[wanted]
-    places = ranges(graph.place_first[wanted], counts)
+    places, counts = members(graph.place_first, wanted)
     parts = np.repeat(1 / np.maximum(counts, 1), counts)
     rows = graph.place_rows[places]
     return _Part(
@@ -144,12 +143,11 @@ def _definition_shares(corpus: Corpus, rows: Floats, relevance: Relevance) -> Fl
     """Part what files have among their definitions, by the words of their names."""
     columns = corpus.columns
     chosen = np.flatnonzero(rows)
-    counts = np.diff(columns.definition_first)[chosen]
-    definitions = ranges(columns.definition_first[chosen], counts)
-    of_row = columns.definition_row[definitions]
-    outer = columns.definition_outer[definitions]
+    definitions, _ = members(columns.definition_first, chosen)
+    of_row = columns.definition_row.take(definitions)
+    outer = columns.definition_outer.take(definitions)
     matches = relevance.definitions / max(relevance.definitions.max(), 1e-9)
-    matches = matches[definitions] + np.where(outer >= 0, _OUTER_SHARE * matches[outer], 0.0)
+    matches = matches.take(definitions) + np.where(outer >= 0, _OUTER_SHARE * matches[outer], 0.0)
     # A long definition has more to do with anything than a short one.
     lines = columns.definition_end_line[definitions] - columns.definition_line[definitions] + 1
     lines = np.maximum(lines, 1)

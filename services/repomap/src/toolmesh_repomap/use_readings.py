@@ -42,9 +42,19 @@ _THREADS = 2
 
 def ranges(starts: Ints, counts: Ints) -> Ints:
     """Return the numbers of each range, one range after the other."""
-    ends = np.cumsum(counts)
-    shifts = (starts - ends + counts).astype(np.int32)
-    return np.repeat(shifts, counts) + np.arange(ends[-1] if len(ends) else 0, dtype=np.int32)
+    numbers = (starts + counts - counts.cumsum()).astype(np.int32).repeat(counts)
+    numbers += np.arange(len(numbers), dtype=np.int32)
+    return numbers
+
+
+def members(first: Ints, groups: Ints) -> tuple[Ints, Ints]:
+    """Return the members of groups, one group after the other, and how many each group has.
+
+    Those of group g are the numbers from `first[g]` to `first[g + 1]`.
+    """
+    starts = first.take(groups)
+    counts = first.take(groups + 1) - starts
+    return ranges(starts, counts), counts
 
 
 @dataclass(frozen=True, slots=True)
