@@ -13,15 +13,27 @@ Fixtures are plain values and functions, so that a test module needs no import t
 - `workspaces`: the stub of a real workspace service, called by the developer ann.
 - `push_tree: Callable[..., Awaitable[Workspace]]`: `await push_tree({"a.py": "x = 1"})` makes a
   workspace of ann's with those files; with `workspace=id`, they become that one's whole content.
+- `snapshot_of: Callable[..., Snapshot]`: `snapshot_of({"a.py": b"x = 1"})` is a snapshot of those
+  files that needs no workspace service.
 - `failure_of: Callable[[Awaitable[Any]], Awaitable[Failure]]`: awaits a call that must fail and
   takes its status apart.
 """
 
+import hashlib
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -225,6 +237,57 @@ def push_tree(
         return (await push_folder(workspaces, workspace=workspace, root=root)).workspace
 
     return push_tree
+
+
+@dataclass(frozen=True)
+class SnapshotFile:
+    """A file of a `MemorySnapshot`."""
+
+    path: str
+    digest: bytes
+    size_bytes: int
+
+
+class MemorySnapshot:
+    """A snapshot whose files are in memory.
+
+    Attributes:
+        read: the digests of the contents that were read.
+    """
+
+    def __init__(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        before_content: Callable[[int], Awaitable[object]] | None = None,
+    ) -> None:
+        listed = sorted((path, content, _digest(content)) for path, content in files.items())
+        self._files = [SnapshotFile(path, digest, len(content)) for path, content, digest in listed]
+        self._contents = {digest: content for _, content, digest in listed}
+        self._before_content = before_content
+        self.digest = _digest(repr(self._files).encode()).hex()
+        self.read: list[bytes] = []
+
+    def __iter__(self) -> Iterator[SnapshotFile]:
+        return iter(self._files)
+
+    async def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
+        """Yield (digest, content) for each digest."""
+        for number, digest in enumerate(digests):
+            if self._before_content is not None:
+                await self._before_content(number)
+            self.read.append(digest)
+            yield digest, self._contents[digest]
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+@pytest.fixture
+def snapshot_of() -> Callable[..., MemorySnapshot]:
+    """Makes snapshots: `snapshot_of(files)`; `before_content` is awaited with each one's number."""
+    return MemorySnapshot
 
 
 @pytest.fixture

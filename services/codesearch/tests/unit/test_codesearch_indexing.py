@@ -1,11 +1,10 @@
 """An index says what the files and the settings of now say, whatever the store has from before."""
 
-import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,33 +22,14 @@ _TOO_LITTLE_MEMORY = 96 * 2**20
 _LARGE = b"def needle_before(): pass\n" + b"f(a.b(c), d, e(f))\n" * 40_000
 
 
-@dataclass(frozen=True)
-class _File:
-    path: str
-    digest: bytes
-    size_bytes: int
+@pytest.fixture
+def module(snapshot_of: Callable[..., Any]) -> Callable[[bytes], CachedSnapshot]:
+    """Makes snapshots of one module, as they are searched."""
 
+    def module(content: bytes) -> CachedSnapshot:
+        return CachedSnapshot(snapshot_of({"module.py": content}), ContentCache(max_bytes=2**24))
 
-class _Tree:
-    """A snapshot in memory, of one module."""
-
-    digest = "tree"
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def __iter__(self) -> Iterator[_File]:
-        digest = hashlib.sha256(self.content).digest()
-        yield _File("module.py", digest, len(self.content))
-
-    async def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
-        for digest in digests:
-            yield digest, self.content
-
-    @property
-    def snapshot(self) -> CachedSnapshot:
-        """It as it is searched."""
-        return CachedSnapshot(self, ContentCache(max_bytes=2**24))
+    return module
 
 
 @pytest.fixture
@@ -74,11 +54,11 @@ def opened(
     return open_indexer
 
 
-async def _found(index: SnapshotIndex, tree: _Tree) -> tuple[bool, bool, bool]:
+async def _found(index: SnapshotIndex, snapshot: CachedSnapshot) -> tuple[bool, bool, bool]:
     """Whether a text, a word and a name are found."""
     pattern = TextPattern("needle_before", is_regex=False, ignore_case=False)
     with ThreadPoolExecutor(1) as threads:
-        units = await units_matching(pattern, index.columns, tree.snapshot, None, threads=threads)
+        units = await units_matching(pattern, index.columns, snapshot, None, threads=threads)
     (term,) = set(Vocabulary().words_of(b"needle").terms.tolist())
     postings = index.columns.postings.of(term)
     return (
@@ -90,9 +70,10 @@ async def _found(index: SnapshotIndex, tree: _Tree) -> tuple[bool, bool, bool]:
 
 async def test_another_limit_counts_at_once(
     opened: Callable[..., AbstractAsyncContextManager[Indexer]],
+    module: Callable[[bytes], CachedSnapshot],
 ) -> None:
     """What was too large can be found when it no longer is, and the other way round."""
-    tree = _Tree(b"def needle_before():\n    return 1\n" * 10)
+    snapshot = module(b"def needle_before():\n    return 1\n" * 10)
     for most, reads, expected in (
         (100, 1, (False, False, False)),
         (2**20, 1, (True, True, True)),
@@ -100,19 +81,20 @@ async def test_another_limit_counts_at_once(
         (2**20, 0, (True, True, True)),
     ):
         async with opened(max_file_bytes=most) as indexer:
-            index = await indexer.index(tree.snapshot, lambda _: None)
-            assert await _found(index, tree) == expected
+            index = await indexer.index(snapshot, lambda _: None)
+            assert await _found(index, snapshot) == expected
             assert index.read_file_count == reads
 
 
 async def test_a_parser_that_failed_in_passing_is_forgotten(
     opened: Callable[..., AbstractAsyncContextManager[Indexer]],
+    module: Callable[[bytes], CachedSnapshot],
 ) -> None:
     """Meanwhile the file is found by its text and words; its names come with the next index."""
-    tree = _Tree(_LARGE)
+    snapshot = module(_LARGE)
     async with opened(max_memory_bytes=_TOO_LITTLE_MEMORY) as indexer:
-        index = await indexer.index(tree.snapshot, lambda _: None)
-        assert await _found(index, tree) == (True, True, False)
+        index = await indexer.index(snapshot, lambda _: None)
+        assert await _found(index, snapshot) == (True, True, False)
     async with opened() as indexer:
-        index = await indexer.index(tree.snapshot, lambda _: None)
-        assert await _found(index, tree) == (True, True, True)
+        index = await indexer.index(snapshot, lambda _: None)
+        assert await _found(index, snapshot) == (True, True, True)

@@ -1,13 +1,12 @@
 """Indexes that are kept in memory and on disk, and made from each other."""
 
-import hashlib
 import os
 import random
 import re
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,32 +19,7 @@ from toolmesh_repomap.index_keeper import IndexKeeper
 from toolmesh_repomap.index_store import IndexStore
 from toolmesh_repomap.indexing import Indexer, SnapshotIndex
 
-
-@dataclass(frozen=True)
-class _File:
-    path: str
-    digest: bytes
-    size_bytes: int
-
-
-class _Tree:
-    """A snapshot in memory."""
-
-    def __init__(self, contents: dict[str, bytes]) -> None:
-        self.contents = dict(sorted(contents.items()))
-        self._by_digest = {hashlib.sha256(data).digest(): data for data in contents.values()}
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(repr(self.contents).encode()).hexdigest()
-
-    def __iter__(self) -> Iterator[_File]:
-        for path, data in self.contents.items():
-            yield _File(path, hashlib.sha256(data).digest(), len(data))
-
-    async def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
-        for digest in digests:
-            yield digest, self._by_digest[digest]
+SnapshotOf = Callable[..., Any]
 
 
 def _random_tree(dice: random.Random, count: int) -> dict[str, bytes]:
@@ -106,11 +80,13 @@ async def keepers(tmp_path: Path) -> AsyncGenerator[_Keepers]:
     await pool.close()
 
 
-async def test_what_is_on_disk_is_the_services_alone(keepers: _Keepers) -> None:
+async def test_what_is_on_disk_is_the_services_alone(
+    keepers: _Keepers, snapshot_of: SnapshotOf
+) -> None:
     """An index has names and comments of code; one that an older service left open is closed."""
     before = os.umask(0o022)
     try:
-        tree = _Tree(_random_tree(random.Random(1), 10))
+        tree = snapshot_of(_random_tree(random.Random(1), 10))
         await (await keepers.restart()).index(tree)
         await keepers.stop()
         (file,) = keepers.files()
@@ -165,28 +141,28 @@ def _texts(corpus: Corpus, definition: int) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_an_index_says_the_same_whatever_it_is_made_from(
-    keepers: _Keepers, seed: int
+    keepers: _Keepers, seed: int, snapshot_of: SnapshotOf
 ) -> None:
     """After edits, new files and removals, the index is that of a first look at the tree."""
     dice = random.Random(seed)
     keeper = await keepers.restart()
     contents = _random_tree(dice, 40)
     contents["p1/bad.py"] = b"x = '\xff'"
-    await keeper.index(_Tree(contents))
+    await keeper.index(snapshot_of(contents))
     for _ in range(4):
         for path in dice.sample(sorted(contents), dice.randrange(3)):
             contents[path] = _random_module(dice, 40)
         if dice.random() < 0.5:
             del contents[dice.choice(sorted(contents))]
             contents[f"p2/new{dice.randrange(99)}.py"] = _random_module(dice, 40)
-        made, _ = await keeper.index(_Tree(contents))
-        fresh = (await keepers.indexer.index(_Tree(contents))).index
+        made, _ = await keeper.index(snapshot_of(contents))
+        fresh = (await keepers.indexer.index(snapshot_of(contents))).index
         assert _says(made) == _says(fresh)
 
 
-async def test_a_restart_reads_the_index_alone(keepers: _Keepers) -> None:
+async def test_a_restart_reads_the_index_alone(keepers: _Keepers, snapshot_of: SnapshotOf) -> None:
     """What is on disk is neither parsed nor read from outlines again, and says the same."""
-    tree = _Tree(_random_tree(random.Random(1), 30))
+    tree = snapshot_of(_random_tree(random.Random(1), 30))
     first, _ = await (await keepers.restart()).index(tree)
     keeper = await keepers.restart()
     keepers.cache.close()
@@ -195,23 +171,25 @@ async def test_a_restart_reads_the_index_alone(keepers: _Keepers) -> None:
     assert _says(again) == _says(first)
 
 
-async def test_after_a_restart_an_edit_costs_one_file(keepers: _Keepers) -> None:
+async def test_after_a_restart_an_edit_costs_one_file(
+    keepers: _Keepers, snapshot_of: SnapshotOf
+) -> None:
     """An index on disk is the base of the next snapshot's."""
     contents = _random_tree(random.Random(2), 30)
-    await (await keepers.restart()).index(_Tree(contents))
+    await (await keepers.restart()).index(snapshot_of(contents))
     keeper = await keepers.restart()
     told: list[Progress] = []
-    edited = _Tree({**contents, "p0/mod0.py": b"def brand_new(): pass\n"})
+    edited = snapshot_of({**contents, "p0/mod0.py": b"def brand_new(): pass\n"})
     index, parsed = await keeper.index(edited, on_progress=told.append)
     assert parsed == 1
     assert told[-1] == Progress(done_file_count=1, total_file_count=1, parsed_file_count=1)
     assert _says(index) == _says((await keepers.indexer.index(edited)).index)
 
 
-async def test_progress_is_told(keepers: _Keepers) -> None:
+async def test_progress_is_told(keepers: _Keepers, snapshot_of: SnapshotOf) -> None:
     """The first index of a tree tells how far it is, up to the last file."""
     told: list[Progress] = []
-    tree = _Tree({f"m{n}.py": b"def f_%d(): pass" % n for n in range(600)} | {"a.txt": b"a"})
+    tree = snapshot_of({f"m{n}.py": b"def f_%d(): pass" % n for n in range(600)} | {"a.txt": b"a"})
     await (await keepers.restart()).index(tree, on_progress=told.append)
     assert [progress.total_file_count for progress in told] == [601] * len(told)
     assert len(told) > 2
@@ -220,19 +198,21 @@ async def test_progress_is_told(keepers: _Keepers) -> None:
     assert told[-1] == Progress(done_file_count=601, total_file_count=601, parsed_file_count=600)
 
 
-async def test_another_limit_counts_at_once(keepers: _Keepers) -> None:
+async def test_another_limit_counts_at_once(keepers: _Keepers, snapshot_of: SnapshotOf) -> None:
     """What was too large is read when it no longer is, and the other way round."""
-    tree = _Tree(_random_tree(random.Random(5), 20))
+    tree = snapshot_of(_random_tree(random.Random(5), 20))
     for most, skipped_count in ((10, 20), (2**20, 0), (10, 20)):
         index, _ = await (await keepers.restart(max_file_bytes=most)).index(tree)
         assert len(index.skipped) == skipped_count
 
 
-async def test_a_parser_that_failed_in_passing_is_forgotten(keepers: _Keepers) -> None:
+async def test_a_parser_that_failed_in_passing_is_forgotten(
+    keepers: _Keepers, snapshot_of: SnapshotOf
+) -> None:
     """The next index reads such a file again, and no other, whatever it is made from."""
     contents = _random_tree(random.Random(6), 20)
     contents["large.py"] = b"def run_1(): pass\n" + b"run_2(a.b(c), d, e(f))\n" * 40_000
-    tree = _Tree(contents)
+    tree = snapshot_of(contents)
     # A worker needs less than this to start, and more to hold the large file's tree.
     pool = WorkerPool(max_workers=1, max_memory_bytes=96 * 2**20, file_seconds=60, idle_timeout=60)
     try:
@@ -251,9 +231,11 @@ async def test_a_parser_that_failed_in_passing_is_forgotten(keepers: _Keepers) -
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", b"PK\x03\x04" + b"\0" * 500])
-async def test_a_damaged_index_is_made_anew(keepers: _Keepers, damage: bytes) -> None:
+async def test_a_damaged_index_is_made_anew(
+    keepers: _Keepers, damage: bytes, snapshot_of: SnapshotOf
+) -> None:
     """Whatever is in the file, it costs time and no wrong answer."""
-    tree = _Tree(_random_tree(random.Random(3), 10))
+    tree = snapshot_of(_random_tree(random.Random(3), 10))
     first, _ = await (await keepers.restart()).index(tree)
     await keepers.stop()
     (path,) = keepers.files()
@@ -263,9 +245,9 @@ async def test_a_damaged_index_is_made_anew(keepers: _Keepers, damage: bytes) ->
     assert _says(again) == _says(first)
 
 
-async def test_a_flipped_byte_is_noticed(keepers: _Keepers) -> None:
+async def test_a_flipped_byte_is_noticed(keepers: _Keepers, snapshot_of: SnapshotOf) -> None:
     """An index whose arrays were changed on disk is not used."""
-    tree = _Tree(_random_tree(random.Random(4), 10))
+    tree = snapshot_of(_random_tree(random.Random(4), 10))
     first, _ = await (await keepers.restart()).index(tree)
     await keepers.stop()
     (path,) = keepers.files()
@@ -277,9 +259,11 @@ async def test_a_flipped_byte_is_noticed(keepers: _Keepers) -> None:
         await keepers.stop()
 
 
-async def test_a_flipped_bit_in_a_header_is_noticed(keepers: _Keepers) -> None:
+async def test_a_flipped_bit_in_a_header_is_noticed(
+    keepers: _Keepers, snapshot_of: SnapshotOf
+) -> None:
     """A bracket that opens in the place of one that closes is an error of another kind."""
-    tree = _Tree(_random_tree(random.Random(4), 60))
+    tree = snapshot_of(_random_tree(random.Random(4), 60))
     await (await keepers.restart()).index(tree)
     await keepers.stop()
     (path,) = keepers.files()
@@ -292,12 +276,14 @@ async def test_a_flipped_bit_in_a_header_is_noticed(keepers: _Keepers) -> None:
         assert store.load(tree.digest) is None
 
 
-async def test_the_folder_stays_within_its_bounds(keepers: _Keepers) -> None:
+async def test_the_folder_stays_within_its_bounds(
+    keepers: _Keepers, snapshot_of: SnapshotOf
+) -> None:
     """The longest unused indexes go when there is no room for all."""
     dice = random.Random(5)
     keeper = await keepers.restart(max_bytes=200_000)
     for _ in range(12):
-        await keeper.index(_Tree(_random_tree(dice, 20)))
+        await keeper.index(snapshot_of(_random_tree(dice, 20)))
     await keepers.stop()
     assert 1 < len(keepers.files()) < 12
     assert sum(path.stat().st_size for path in keepers.files()) <= 200_000
@@ -313,9 +299,11 @@ async def test_what_another_version_left_is_removed(keepers: _Keepers) -> None:
     assert list(folder.iterdir()) == []
 
 
-async def test_an_index_that_cannot_be_opened_is_no_damage(keepers: _Keepers) -> None:
+async def test_an_index_that_cannot_be_opened_is_no_damage(
+    keepers: _Keepers, snapshot_of: SnapshotOf
+) -> None:
     """It stays, whatever hinders; the service starts, and answers, and says so in its log."""
-    tree = _Tree(_random_tree(random.Random(6), 10))
+    tree = snapshot_of(_random_tree(random.Random(6), 10))
     first, _ = await (await keepers.restart()).index(tree)
     await keepers.stop()
     (path,) = keepers.files()

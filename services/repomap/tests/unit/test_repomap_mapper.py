@@ -3,8 +3,7 @@
 import asyncio
 import hashlib
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from toolmesh_repomap.index_store import IndexStore
 from toolmesh_repomap.indexing import Indexer
 from toolmesh_repomap.mapper import RepositoryMapper
 from toolmesh_serving.tokens import count_tokens
+
+SnapshotOf = Callable[..., Any]
 
 _MAX_FILE_BYTES = 100_000
 
@@ -37,37 +38,6 @@ def show(items):
 """,
     "README.md": b"# Shop\n",
 }
-
-
-@dataclass(frozen=True)
-class _File:
-    path: str
-    digest: bytes
-    size_bytes: int
-
-
-@dataclass
-class _Tree:
-    """A snapshot in memory that remembers what was read."""
-
-    contents: dict[str, bytes]
-    read: list[bytes] = field(default_factory=list[bytes])
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(repr(sorted(self.contents.items())).encode()).hexdigest()
-
-    def __iter__(self) -> Iterator[_File]:
-        for path, content in sorted(self.contents.items()):
-            yield _File(path, hashlib.sha256(content).digest(), len(content))
-
-    async def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
-        by_digest = {
-            hashlib.sha256(content).digest(): content for content in self.contents.values()
-        }
-        for digest in digests:
-            self.read.append(digest)
-            yield digest, by_digest[digest]
 
 
 @pytest.fixture
@@ -116,9 +86,9 @@ async def mappers(pool: WorkerPool, tmp_path: Path) -> AsyncGenerator[_Mappers]:
     mappers.cache.close()
 
 
-async def test_maps_a_tree(mappers: _Mappers) -> None:
+async def test_maps_a_tree(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """The whole of a small tree fits into a large budget."""
-    drawn = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=1_000_000)
+    drawn = await (await mappers.start()).map(snapshot_of(_SHOP), max_tokens=1_000_000)
     assert drawn.text == (
         "shop/money.py:\n"
         "1 class Amount\n"
@@ -143,16 +113,18 @@ async def test_maps_a_tree(mappers: _Mappers) -> None:
     assert drawn.stats.reference_count > 0
 
 
-async def test_only_changed_contents_are_read_and_parsed(mappers: _Mappers) -> None:
+async def test_only_changed_contents_are_read_and_parsed(
+    mappers: _Mappers, snapshot_of: SnapshotOf
+) -> None:
     """A second map parses nothing; after an edit and a copy, only the edited file."""
     mapper = await mappers.start()
-    await mapper.map(_Tree(_SHOP), max_tokens=100)
-    again = _Tree(_SHOP)
+    await mapper.map(snapshot_of(_SHOP), max_tokens=100)
+    again = snapshot_of(_SHOP)
     drawn = await mapper.map(again, max_tokens=100)
     assert (drawn.stats.parsed_file_count, again.read) == (0, [])
 
     edited = b"def brand_new_function():\n    pass\n"
-    changed = _Tree({**_SHOP, "shop/web.py": edited, "copy/money.py": _SHOP["shop/money.py"]})
+    changed = snapshot_of({**_SHOP, "shop/web.py": edited, "copy/money.py": _SHOP["shop/money.py"]})
     drawn = await mapper.map(changed, max_tokens=1000)
     assert drawn.stats.parsed_file_count == 1
     assert changed.read == [hashlib.sha256(edited).digest()]
@@ -160,40 +132,42 @@ async def test_only_changed_contents_are_read_and_parsed(mappers: _Mappers) -> N
     assert "copy/money.py:" in drawn.text
 
 
-async def test_many_files(mappers: _Mappers) -> None:
+async def test_many_files(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """Files beyond what is parsed at once, and kept at once, are all there in the end."""
     files = {f"m{i}.py": b"def function_%d(): pass\n" % i for i in range(600)}
-    drawn = await (await mappers.start()).map(_Tree(files), max_tokens=1_000_000)
+    drawn = await (await mappers.start()).map(snapshot_of(files), max_tokens=1_000_000)
     assert drawn.stats.parsed_file_count == 600
     assert drawn.text.count("def function_") == 600
-    drawn = await (await mappers.start()).map(_Tree(files), max_tokens=100)
+    drawn = await (await mappers.start()).map(snapshot_of(files), max_tokens=100)
     assert drawn.stats.parsed_file_count == 0
 
 
-async def test_a_restart_finds_what_was_parsed(mappers: _Mappers) -> None:
+async def test_a_restart_finds_what_was_parsed(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """What was parsed once is not parsed again by the next process."""
-    first = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
-    tree = _Tree(_SHOP)
+    first = await (await mappers.start()).map(snapshot_of(_SHOP), max_tokens=100)
+    tree = snapshot_of(_SHOP)
     second = await (await mappers.start()).map(tree, max_tokens=100)
     assert (second.stats.parsed_file_count, tree.read) == (0, [])
     assert second.text == first.text
 
 
-async def test_outlines_that_cannot_be_decoded_are_made_anew(mappers: _Mappers) -> None:
+async def test_outlines_that_cannot_be_decoded_are_made_anew(
+    mappers: _Mappers, snapshot_of: SnapshotOf
+) -> None:
     """Garbage in the cache costs the time to parse, and no wrong map."""
-    first = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
-    keys = [(file.digest, "python") for file in _Tree(_SHOP)]
+    first = await (await mappers.start()).map(snapshot_of(_SHOP), max_tokens=100)
+    keys = [(file.digest, "python") for file in snapshot_of(_SHOP)]
     mappers.cache.put_many(dict.fromkeys(mappers.cache.get_many(keys), b"\xc1garbage"))
     await mappers.lose_indexes()
-    second = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
+    second = await (await mappers.start()).map(snapshot_of(_SHOP), max_tokens=100)
     assert second.stats.parsed_file_count == 3
     assert second.text == first.text
     await mappers.lose_indexes()
-    third = await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100)
+    third = await (await mappers.start()).map(snapshot_of(_SHOP), max_tokens=100)
     assert third.stats.parsed_file_count == 0
 
 
-async def test_bad_files_cost_themselves_alone(mappers: _Mappers) -> None:
+async def test_bad_files_cost_themselves_alone(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """Every kind of bad file is named with its reason, and the rest is mapped."""
     bad = {
         "bad/latin.py": "x = 'é'\n".encode("latin-1"),
@@ -203,7 +177,7 @@ async def test_bad_files_cost_themselves_alone(mappers: _Mappers) -> None:
         "bad/large.py": b"def f(): pass\n" * 10_000,
         "bad/line.js": b"b=2;" * 1_250_000,
     }
-    drawn = await (await mappers.start()).map(_Tree({**_SHOP, **bad}), max_tokens=1000)
+    drawn = await (await mappers.start()).map(snapshot_of({**_SHOP, **bad}), max_tokens=1000)
     assert {file.path: file.reason for file in drawn.skipped} == {
         "bad/latin.py": "not UTF-8",
         "bad/zero.py": "binary",
@@ -216,14 +190,16 @@ async def test_bad_files_cost_themselves_alone(mappers: _Mappers) -> None:
     assert drawn.stats.source_file_count == 10
 
 
-async def test_too_large_files_are_not_even_read(mappers: _Mappers) -> None:
+async def test_too_large_files_are_not_even_read(
+    mappers: _Mappers, snapshot_of: SnapshotOf
+) -> None:
     """A file over the limit, and one in no known language, are never fetched."""
-    tree = _Tree({"large.py": b"x = 1\n" * 50_000, "data.bin": b"1" * 10})
+    tree = snapshot_of({"large.py": b"x = 1\n" * 50_000, "data.bin": b"1" * 10})
     await (await mappers.start()).map(tree, max_tokens=100)
     assert tree.read == []
 
 
-async def test_focus_and_mentions_steer(mappers: _Mappers) -> None:
+async def test_focus_and_mentions_steer(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """What a focus file uses, and a mentioned definition, come first."""
     files = {
         "hub.py": b"def load_config(): pass\n",
@@ -238,7 +214,7 @@ async def test_focus_and_mentions_steer(mappers: _Mappers) -> None:
     budget = 14
 
     async def first_path(**steer: Any) -> str:
-        drawn = await mapper.map(_Tree(files), max_tokens=budget, **steer)
+        drawn = await mapper.map(snapshot_of(files), max_tokens=budget, **steer)
         return drawn.text.partition(":")[0]
 
     assert await first_path() == "hub.py"
@@ -246,67 +222,69 @@ async def test_focus_and_mentions_steer(mappers: _Mappers) -> None:
     assert await first_path(mentioned_names=["save_report", "nothing_at_all"]) == "rare.py"
 
 
-async def test_unknown_focus_paths_are_refused(mappers: _Mappers) -> None:
+async def test_unknown_focus_paths_are_refused(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """A focus path that is no file is named as the field that it is."""
     focus = ["shop/web.py", "shop/none.py", "../etc/passwd", "README.md"]
     with pytest.raises(FocusPathUnknown) as caught:
-        await (await mappers.start()).map(_Tree(_SHOP), max_tokens=100, focus_paths=focus)
+        await (await mappers.start()).map(snapshot_of(_SHOP), max_tokens=100, focus_paths=focus)
     fields = [violation.field for violation in caught.value.field_violations]
     assert fields == ["focus_paths[1]", "focus_paths[2]"]
 
 
-async def test_empty_tree(mappers: _Mappers) -> None:
+async def test_empty_tree(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """A snapshot without files has an empty map, and nothing is missing from it."""
-    drawn = await (await mappers.start()).map(_Tree({}), max_tokens=100)
+    drawn = await (await mappers.start()).map(snapshot_of({}), max_tokens=100)
     assert (drawn.text, drawn.token_count, drawn.truncated) == ("", 0, False)
 
 
-async def test_a_tree_without_code_is_a_list_of_paths(mappers: _Mappers) -> None:
+async def test_a_tree_without_code_is_a_list_of_paths(
+    mappers: _Mappers, snapshot_of: SnapshotOf
+) -> None:
     """When nothing is in a known language, the map names the files."""
-    tree = _Tree({"notes/b.txt": b"b", "a.txt": b"a"})
+    tree = snapshot_of({"notes/b.txt": b"b", "a.txt": b"a"})
     drawn = await (await mappers.start()).map(tree, max_tokens=100)
     assert drawn.text == "a.txt\nnotes/b.txt"
 
 
-async def test_many_callers_parse_once(mappers: _Mappers) -> None:
+async def test_many_callers_parse_once(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """Of callers who ask for the same snapshot at once, one does the work for all."""
     mapper = await mappers.start()
-    trees = [_Tree(_SHOP) for _ in range(5)]
+    trees = [snapshot_of(_SHOP) for _ in range(5)]
     drawn = await asyncio.gather(*(mapper.map(tree, max_tokens=100) for tree in trees))
     assert sum(each.stats.parsed_file_count for each in drawn) == 3
     assert len({each.text for each in drawn}) == 1
 
 
-async def test_a_caller_who_leaves_does_not_stop_the_next(mappers: _Mappers) -> None:
+async def test_a_caller_who_leaves_does_not_stop_the_next(
+    mappers: _Mappers, snapshot_of: SnapshotOf
+) -> None:
     """When the caller who parses gives up, the next one in line goes on."""
     mapper = await mappers.start()
-    first = asyncio.create_task(mapper.map(_Tree(_SHOP), max_tokens=100))
-    second = asyncio.create_task(mapper.map(_Tree(_SHOP), max_tokens=100))
+    first = asyncio.create_task(mapper.map(snapshot_of(_SHOP), max_tokens=100))
+    second = asyncio.create_task(mapper.map(snapshot_of(_SHOP), max_tokens=100))
     await asyncio.sleep(0)
     first.cancel()
     assert (await second).text
 
 
-async def test_kept_indexes_are_bounded(mappers: _Mappers) -> None:
+async def test_kept_indexes_are_bounded(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """Snapshots that were not asked for lately are read from the cache again."""
     mapper = await mappers.start(kept_files=5)
     other = {"other.py": b"def other_thing(): pass\n", **_SHOP}
-    await mapper.map(_Tree(_SHOP), max_tokens=100)
-    await mapper.map(_Tree(other), max_tokens=100)
-    drawn = await mapper.map(_Tree(_SHOP), max_tokens=100)
+    await mapper.map(snapshot_of(_SHOP), max_tokens=100)
+    await mapper.map(snapshot_of(other), max_tokens=100)
+    drawn = await mapper.map(snapshot_of(_SHOP), max_tokens=100)
     assert drawn.stats.parsed_file_count == 0
 
 
-async def test_a_failing_read_fails_the_map(mappers: _Mappers) -> None:
+async def test_a_failing_read_fails_the_map(mappers: _Mappers, snapshot_of: SnapshotOf) -> None:
     """What the snapshot raises reaches the caller as it is, and the next call works."""
 
-    class Failing(_Tree):
-        async def read_many(self, digests: Iterable[bytes]) -> AsyncIterator[tuple[bytes, bytes]]:
-            async for pair in super().read_many(list(digests)[:1]):
-                yield pair
+    async def fail(number: int) -> None:
+        if number:
             raise ConnectionResetError("gone")
 
     mapper = await mappers.start()
     with pytest.raises(ConnectionResetError):
-        await mapper.map(Failing(_SHOP), max_tokens=100)
-    assert (await mapper.map(_Tree(_SHOP), max_tokens=100)).text
+        await mapper.map(snapshot_of(_SHOP, before_content=fail), max_tokens=100)
+    assert (await mapper.map(snapshot_of(_SHOP), max_tokens=100)).text
