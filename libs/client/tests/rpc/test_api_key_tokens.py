@@ -1,8 +1,6 @@
 """Access tokens for an API key: exchanged when needed, and only then."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,17 +10,10 @@ import grpc.aio
 import pytest
 
 from toolmesh.identity.v1 import token_service_pb2, token_service_pb2_grpc
-from toolmesh_client import fresh_tokens
 from toolmesh_client.api_key import ApiKeyTokens
-from toolmesh_client.channels import open_channel, service_address
+from toolmesh_client.channels import open_channel
 
 EXCHANGE = "/toolmesh.identity.v1.TokenService/ExchangeToken"
-
-
-@pytest.fixture
-def address(identity_pattern: str) -> str:
-    """Where the identity service is."""
-    return service_address(identity_pattern, "identity")
 
 
 @pytest.fixture
@@ -30,22 +21,6 @@ def admin_key(identity_pattern: str, socket_folder: Path) -> str:
     """The administrator's API key."""
     assert identity_pattern
     return (socket_folder / "admin.key").read_text().strip()
-
-
-@pytest.fixture
-async def channel(address: str) -> AsyncGenerator[grpc.aio.Channel]:
-    """Leads to the identity service, without a token."""
-    async with open_channel(address) as channel:
-        yield channel
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The time that the module under test reads: set `now` to move it."""
-    clock = SimpleNamespace(now=time.monotonic())
-    fake = SimpleNamespace(monotonic=lambda: clock.now)
-    monkeypatch.setattr(fresh_tokens, "time", fake)
-    return clock
 
 
 def exchanges(call_log: list[Any]) -> int:

@@ -19,26 +19,12 @@ from toolmesh.identity.v1 import (
     user_service_pb2,
     user_service_pb2_grpc,
 )
-from toolmesh_client import fresh_tokens
 from toolmesh_client.api_key import ApiKeyTokens
-from toolmesh_client.channels import open_channel, service_address
+from toolmesh_client.channels import open_channel
 from toolmesh_client.session import SessionTokens
 
 PASSWORD = "correct horse battery"
 WHO_AM_I = token_service_pb2.WhoAmIRequest()
-
-
-@pytest.fixture
-def address(identity_pattern: str) -> str:
-    """Where the identity service is."""
-    return service_address(identity_pattern, "identity")
-
-
-@pytest.fixture
-async def channel(address: str) -> AsyncGenerator[grpc.aio.Channel]:
-    """Leads to the identity service, without a token."""
-    async with open_channel(address) as channel:
-        yield channel
 
 
 @pytest.fixture
@@ -62,15 +48,6 @@ async def refresh_token(users: Any, channel: grpc.aio.Channel) -> str:
     stub = session_service_pb2_grpc.SessionServiceStub(channel)
     request = session_service_pb2.SignInRequest(user="ann", password=PASSWORD)
     return (await stub.SignIn(request)).refresh_token
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The time that the module under test reads: set `now` to move it."""
-    clock = SimpleNamespace(now=time.monotonic())
-    fake = SimpleNamespace(monotonic=lambda: clock.now)
-    monkeypatch.setattr(fresh_tokens, "time", fake)
-    return clock
 
 
 async def test_a_session_goes_on(

@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from jwt.algorithms import ECAlgorithm
 
+from toolmesh.workspace.v1 import workspace_service_pb2 as pb
 from toolmesh.workspace.v1.workspace_service_pb2_grpc import WorkspaceServiceStub
 from toolmesh_client.channels import open_channel, service_address
 from toolmesh_serving.access_token import AccessTokenVerifier, FetchedKeys
@@ -62,6 +63,19 @@ async def stub_of(
             return WorkspaceServiceStub(await stack.enter_async_context(channel))
 
         yield stub_of
+
+
+@pytest.fixture
+async def stub(stub_of: Callable[..., Awaitable[Any]]) -> Any:
+    """Calls in the name of ann."""
+    return await stub_of("ann")
+
+
+@pytest.fixture
+async def workspace(stub: Any) -> str:
+    """The id of an empty workspace of ann's."""
+    made = await stub.CreateWorkspace(pb.CreateWorkspaceRequest(display_name="x"))
+    return made.workspace.id
 
 
 @pytest.fixture

@@ -20,19 +20,6 @@ StubOf = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-async def stub(stub_of: StubOf) -> Any:
-    """Calls in the name of ann."""
-    return await stub_of("ann")
-
-
-@pytest.fixture
-async def workspace(stub: Any) -> str:
-    """The id of an empty workspace of ann's."""
-    made = await stub.CreateWorkspace(pb.CreateWorkspaceRequest(display_name="x"))
-    return made.workspace.id
-
-
-@pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A folder with many small files, a large one, an empty one, a program and a link."""
     root = tmp_path / "tree"

@@ -34,19 +34,6 @@ async def _messages(workspace: str, data: bytes) -> AsyncIterator[pb.UploadTarRe
         yield pb.UploadTarRequest(tar=HttpBody(data=data[at : at + 50]))
 
 
-@pytest.fixture
-async def stub(stub_of: StubOf) -> Any:
-    """Calls in the name of ann."""
-    return await stub_of("ann")
-
-
-@pytest.fixture
-async def workspace(stub: Any) -> str:
-    """The id of an empty workspace of ann's."""
-    made = await stub.CreateWorkspace(pb.CreateWorkspaceRequest(display_name="x"))
-    return made.workspace.id
-
-
 async def test_an_upload_is_read_like_a_push(stub: Any, workspace: str) -> None:
     """Tools see no difference."""
     packed = _tar(("./src/a.py", b"print()", tarfile.REGTYPE), ("./b", b"", tarfile.REGTYPE))
