@@ -234,7 +234,7 @@ async def _send_within(seconds: float, call: Call, response: Any) -> None:
             await call.context.write(response)
     except TimeoutError:
         raise DeadlineExceeded(
-            f"a part of the answer was left unread for {seconds:g} s; call again and read on"
+            f"no part of the answer was taken for {seconds:g} s; call again, and read as it comes"
         ) from None
 
 

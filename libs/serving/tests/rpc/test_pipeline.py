@@ -191,7 +191,7 @@ async def test_the_timeout_of_a_method_ends_its_work(
     assert ended.is_set()
 
 
-@pytest.mark.parametrize(("kind", "said"), [("Rush", "in time"), ("Lecture", "unread for 1 s")])
+@pytest.mark.parametrize(("kind", "said"), [("Rush", "in time"), ("Lecture", "taken for 1 s")])
 async def test_a_caller_that_reads_too_late_hears_so(
     kind: str,
     said: str,
