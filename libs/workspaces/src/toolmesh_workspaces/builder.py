@@ -55,11 +55,11 @@ class ManifestBuilder:
     def build(self) -> Manifest:
         """Return the manifest of all entries; it raises ManifestError for a link that leaves.
 
-        With many links it takes up to a second: call it off the event loop.
+        With many links it takes up to a few seconds: call it off the event loop.
         """
         targets = {path: target for path, (target, _) in self._links.items()}
         try:
-            check_links(targets, self._limits.link_hops)
+            check_links(targets, self._limits)
         except LinkFault as fault:
             raise ManifestError(
                 Refusal.FILE_TYPE,

@@ -8,7 +8,7 @@ class Limits:
     """The bounds that every manifest is held to, on the client and again on the server.
 
     They bound memory and time as well: a manifest within them takes about 100 MB at most while it
-    is checked, and its links are followed in about a second at most.
+    is checked, and its links are followed in a few seconds at most.
     """
 
     files: int = 200_000

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from toolmesh_workspaces.limits import Limits
+
 
 class LinkFault(Exception):
-    """A link leads out of the tree, in a circle, or through too many links."""
+    """A link leads out of the tree, in a circle, too far, or through too many links."""
 
     def __init__(self, path: str, description: str) -> None:
         super().__init__(description)
@@ -18,21 +20,23 @@ class LinkFault(Exception):
 class _Place:
     """A place that no link leads away from, and how many links were followed to get there."""
 
-    parts: tuple[str, ...]
+    path: str
+    """Empty for the root."""
     hops: int
 
 
 class _Resolver:
     """Follows links as the kernel does (path_resolution(7)), in a tree that has only these links.
 
-    Each link is resolved once and remembered, so the work is linear in the length of all targets.
-    A part that is no link counts as a folder even where there is none: the kernel would stop there,
-    so that reading is only ever stricter than it.
+    Each link is resolved once and remembered, and no place is longer than a path may be, so the
+    work is bounded by the length of all targets. A part that is no link counts as a folder even
+    where there is none: the kernel would stop there, so that reading is only ever stricter than it.
     """
 
-    def __init__(self, targets: Mapping[str, str], max_hops: int) -> None:
+    def __init__(self, targets: Mapping[str, str], limits: Limits) -> None:
         self._targets = targets
-        self._max_hops = max_hops
+        self._max_hops = limits.link_hops
+        self._max_length = limits.path_bytes
         self._places: dict[str, _Place] = {}
         self._open: set[str] = set()
 
@@ -57,31 +61,32 @@ class _Resolver:
         return place
 
     def _follow(self, link: str) -> _Place:
-        parts = link.split("/")[:-1]
+        here = link.rpartition("/")[0]
         hops = 1
         for part in self._targets[link].split("/"):
             if part in {"", "."}:
                 continue
             if part == "..":
-                if not parts:
+                if not here:
                     raise LinkFault(link, "leads out of the tree")
-                parts.pop()
+                here = here.rpartition("/")[0]
                 continue
-            parts.append(part)
-            here = "/".join(parts)
+            here = f"{here}/{part}" if here else part
+            if len(here) > self._max_length:
+                raise LinkFault(link, f"leads to a path longer than {self._max_length} bytes")
             if here in self._targets:
                 place = self.resolve(here)
-                parts = list(place.parts)
+                here = place.path
                 hops += place.hops
-        return _Place(tuple(parts), hops)
+        return _Place(here, hops)
 
 
-def check_links(targets: Mapping[str, str], max_hops: int) -> None:
+def check_links(targets: Mapping[str, str], limits: Limits) -> None:
     """Raise LinkFault for the first link that does not stay in the tree.
 
     `targets` maps each link's path to its target. A link to a path that does not exist is fine.
     """
-    resolver = _Resolver(targets, max_hops)
+    resolver = _Resolver(targets, limits)
     for link in targets:
         try:
             resolver.resolve(link)
@@ -90,12 +95,12 @@ def check_links(targets: Mapping[str, str], max_hops: int) -> None:
             raise LinkFault(link, fault.description) from None
 
 
-def faulty_links(targets: Mapping[str, str], max_hops: int) -> dict[str, str]:
+def faulty_links(targets: Mapping[str, str], limits: Limits) -> dict[str, str]:
     """Return every link that does not stay in the tree, with what is wrong with it.
 
     Links that lead through a link that is at fault are among them.
     """
-    resolver = _Resolver(targets, max_hops)
+    resolver = _Resolver(targets, limits)
     faults: dict[str, str] = {}
     for link in targets:
         try:

@@ -144,7 +144,7 @@ def _find(root: Path, limits: Limits) -> _Tree:
         if len(tree.files) + len(tree.links) > limits.files:
             raise _too_large(_shown(path), f"a snapshot may have {limits.files} files at most")
     _drop_behind_links(tree)
-    for path, fault in faulty_links(tree.links, limits.link_hops).items():
+    for path, fault in faulty_links(tree.links, limits).items():
         del tree.links[path]
         tree.skipped.append(Skipped(path, fault))
     return tree
