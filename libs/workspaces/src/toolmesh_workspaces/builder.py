@@ -24,6 +24,7 @@ class ManifestBuilder:
         self._last = b""
         self._paths: set[str] = set()
         self._folder = ""
+        self._folder_count = 0
         self._sizes: dict[bytes, int] = {EMPTY_DIGEST: 0}
         self._links: dict[str, tuple[str, str]] = {}
         self._total_bytes = 0
@@ -82,17 +83,26 @@ class ManifestBuilder:
             raise _path_error(place, "appears twice" if same else "is not sorted")
         self._last = encoded
         folder = path.rpartition("/")[0]
-        # A folder's ancestors sort before it, so what is checked once stays right.
         if folder != self._folder:
-            self._check_ancestors(folder, place)
+            self._check_folders(path, place)
             self._folder = folder
         self._paths.add(path)
 
-    def _check_ancestors(self, folder: str, place: "_Place") -> None:
-        while folder:
-            if folder in self._paths:
-                raise _path_error(place, "lies under a path that is itself a file or a link")
-            folder = folder.rpartition("/")[0]
+    def _check_folders(self, path: str, place: "_Place") -> None:
+        last = self._files[-1].path if self._files else ""
+        # What sorts between a path and what lies under it begins with that path. So a file that is
+        # a folder of this entry is what this one and the last have in common: a shorter one would
+        # have been a folder of the last one, too. And the folders after that are new.
+        common = _common_length(last, path)
+        if path[common] == "/" and path[:common] in self._paths:
+            raise _path_error(place, "lies under a path that is itself a file or a link")
+        self._folder_count += path.count("/", common)
+        if self._folder_count > self._limits.folders:
+            raise ManifestError(
+                Refusal.TOO_LARGE,
+                field=str(place),
+                description=f"a snapshot may have {self._limits.folders} folders at most",
+            )
 
     def _check_link(self, entry: FileEntry, place: "_Place") -> None:
         if entry.digest or entry.size_bytes or entry.executable:
@@ -166,6 +176,18 @@ class _Place:
 
     def __str__(self) -> str:
         return self._field if self._field is not None else f"files[{self._index}]"
+
+
+def _common_length(one: str, other: str) -> int:
+    """Return how many characters two texts begin with that are the same."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _path_error(place: _Place, description: str) -> ManifestError:

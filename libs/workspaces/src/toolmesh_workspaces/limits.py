@@ -13,6 +13,8 @@ class Limits:
 
     files: int = 200_000
     """How many files and links a snapshot may have."""
+    folders: int = 200_000
+    """How many folders these may lie in: whoever reads the snapshot may have to make them."""
     file_bytes: int = 64 * 2**20
     """The size of one file."""
     snapshot_bytes: int = 2 * 2**30
@@ -21,6 +23,8 @@ class Limits:
     """The length of a path or of a link's target, in UTF-8."""
     part_bytes: int = 255
     """The length of one part of a path, in UTF-8: what common file systems can store."""
+    path_parts: int = 128
+    """How many parts a path may have: many programs go down a tree by recursion."""
     manifest_bytes: int = 64 * 2**20
     """The length of all paths and targets together, in UTF-8."""
     target_bytes: int = 4 * 2**20

@@ -11,6 +11,8 @@ def path_fault(path: str, encoded: bytes, limits: Limits) -> str | None:
         longest = max(encoded.split(b"/"), key=len)
         if len(longest) > limits.part_bytes:
             return f"has a part longer than {limits.part_bytes} bytes"
+    if path.count("/") >= limits.path_parts:
+        return f"has more than {limits.path_parts} parts"
     # Nearly every path is clean, and substring search is the cheapest way to see that.
     framed = f"/{path}/"
     if not ("//" in framed or "/." in framed or "\\" in path or "\0" in path or ":" in path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from toolmesh_workspaces.checkout import CheckoutWriter
+from toolmesh_workspaces.limits import DEFAULT_LIMITS
 from toolmesh_workspaces.manifest import FileEntry, Manifest
 
 _FILES = (
@@ -24,6 +25,15 @@ def test_files_folders_modes_and_links_are_made(tmp_path: Path) -> None:
     assert (root / "a/b/run").read_bytes() == (root / "link").read_bytes() == b"abc"
     assert (root / "a/b/run").stat().st_mode & 0o100
     assert not (root / "a/copy").stat().st_mode & 0o100
+
+
+def test_the_deepest_path_that_a_snapshot_may_have_is_made(tmp_path: Path) -> None:
+    """Folders are made by recursion, of which Python bears only so much."""
+    deepest = FileEntry("/".join(["a"] * DEFAULT_LIMITS.path_parts), b"1" * 32, 1)
+    writer = CheckoutWriter(tmp_path / "new", Manifest((deepest,)))
+    writer.make_folders()
+    writer.write([deepest], b"x")
+    assert (tmp_path / "new" / deepest.path).read_bytes() == b"x"
 
 
 def test_a_folder_with_anything_in_it_is_refused(tmp_path: Path) -> None:

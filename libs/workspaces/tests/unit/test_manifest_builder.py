@@ -62,6 +62,7 @@ def test_a_good_manifest_is_built() -> None:
         ("x" * 256, "has a part longer than 255 bytes"),
         ("ä" * 128, "has a part longer than 255 bytes"),
         ("/".join(["x" * 200] * 21), "is longer than 4096 bytes"),
+        ("/".join(["x"] * 129), "has more than 128 parts"),
     ],
 )
 def test_bad_paths_are_refused_with_the_field(path: str, description: str) -> None:
@@ -78,6 +79,7 @@ def test_bad_paths_are_refused_with_the_field(path: str, description: str) -> No
         (["a", "a"], "appears twice"),
         (["a", "a/b"], "lies under a path that is itself a file or a link"),
         (["a", "a-b", "a/b/c"], "lies under a path that is itself a file or a link"),
+        (["a/b", "a/b-c/d/e", "a/b/c"], "lies under a path that is itself a file or a link"),
     ],
 )
 def test_paths_that_contradict_each_other_are_refused(paths: list[str], description: str) -> None:
@@ -123,6 +125,7 @@ def test_a_digest_has_one_size() -> None:
     ("limits", "entries", "field"),
     [
         (Limits(files=1), [_file("a"), _file("b")], "files[1]"),
+        (Limits(folders=3), [_file("a/b/c"), _file("a/b/d"), _file("a/c/d/e")], "files[2]"),
         (Limits(snapshot_bytes=1), [_file("a"), _file("b")], "files[1].size_bytes"),
         (Limits(manifest_bytes=10), [_file("a" * 6), _file("b" * 6)], "files[1]"),
         (
@@ -136,6 +139,11 @@ def test_limits_are_held(limits: Limits, entries: list[FileEntry], field: str) -
     """The entry that is one too many is named."""
     error = _refusal(*entries, limits=limits)
     assert (error.refusal, error.field) == (Refusal.TOO_LARGE, field)
+
+
+def test_folders_are_counted_once() -> None:
+    """Those that an entry has in common with the one before are not new."""
+    _build(map(_file, ["a/b-d", "a/b/c", "a/b/e/f", "a/c/d"]), Limits(folders=4))
 
 
 def test_a_million_entries_are_refused_as_soon_as_the_limit_is_passed() -> None:

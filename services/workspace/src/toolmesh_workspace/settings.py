@@ -47,6 +47,7 @@ class Settings(ServingSettings):
         """What every manifest is held to."""
         return Limits(
             files=self.workspace_max_files,
+            folders=max(self.workspace_max_files, DEFAULT_LIMITS.folders),
             file_bytes=self.workspace_max_file_bytes,
             snapshot_bytes=self.workspace_max_bytes,
         )
