@@ -28,6 +28,8 @@ _TICK_NS = 100_000_000
 _COARSE_TICK_NS = 2_000_000_000
 _SECOND_NS = 1_000_000_000
 _UNUSED_SECONDS = 60 * 86_400
+# Inodes of some file systems and times in other centuries need the 64th bit, which is no loss.
+_COLUMN_BITS = 2**63 - 1
 
 Stamp = tuple[int, int, int, int]
 """Size, mtime_ns, ctime_ns and inode."""
@@ -35,7 +37,12 @@ Stamp = tuple[int, int, int, int]
 
 def stamp_of(status: os.stat_result) -> Stamp:
     """Return what tells an unchanged file."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+    return (
+        status.st_size,
+        status.st_mtime_ns & _COLUMN_BITS,
+        status.st_ctime_ns & _COLUMN_BITS,
+        status.st_ino & _COLUMN_BITS,
+    )
 
 
 def is_settled(stamp: Stamp, scan_start_ns: int) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from toolmesh_workspaces import stat_cache
 from toolmesh_workspaces.scan import Scan, scan_tree
-from toolmesh_workspaces.stat_cache import StatCache, is_settled, user_cache_folder
+from toolmesh_workspaces.stat_cache import StatCache, is_settled, stamp_of, user_cache_folder
 
 _SECOND = 1_000_000_000
 
@@ -42,6 +42,24 @@ def test_an_unchanged_tree_is_not_read_again(tree: Path) -> None:
     first, second = _scan_settled(tree), _scan(tree)
     assert (first.read_files, second.read_files) == (3, 0)
     assert first.manifest == second.manifest
+
+
+@pytest.mark.parametrize("year", [1900, 2400])
+def test_times_in_other_centuries_are_remembered(tree: Path, year: int) -> None:
+    """A file may state any; those of 2400 do not fit into the numbers of the cache."""
+    seconds = (year - 1970) * 365.25 * 86_400
+    os.utime(tree / "a", (seconds, seconds))
+    assert _scan_settled(tree).read_files == 3
+    assert _scan(tree).read_files == 0
+
+
+def test_any_inode_can_be_remembered(tree: Path) -> None:
+    """Some file systems use all 64 bits."""
+    status = os.stat_result((0o100644, 2**64 - 7, *(0,) * 8), {"st_mtime_ns": 1, "st_ctime_ns": 1})
+    cache = StatCache.for_tree(tree, folder=tree.parent / "cache")
+    cache.replace({"a": (stamp_of(status), bytes(32))})
+    again = StatCache.for_tree(tree, folder=tree.parent / "cache")
+    assert again.digest("a", stamp_of(status)) == bytes(32)
 
 
 def test_only_the_changed_file_is_read(tree: Path) -> None:
