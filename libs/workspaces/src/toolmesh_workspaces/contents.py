@@ -1,6 +1,7 @@
 """Reads the contents of a scanned tree for a push, a few at a time and checked again."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from toolmesh_workspaces.manifest import Manifest
+from toolmesh_workspaces.scan import OPEN_FLAGS
 
 _BATCH_BYTES = 4 * 2**20
 _BATCH_FILES = 128
@@ -86,7 +88,7 @@ class TreeContents:
         for digest in digests:
             path = self._paths[digest]
             try:
-                with open(self._root / path, "rb") as file:
+                with open(os.open(self._root / path, OPEN_FLAGS), "rb") as file:
                     # One byte more than it should have tells that it grew, however large it is now.
                     data = file.read(self._sizes[digest] + 1)
             except OSError:

@@ -20,7 +20,8 @@ from toolmesh_workspaces.stat_cache import Stamp, StatCache, is_settled, stamp_o
 
 _READ_BYTES = 1 << 20
 _FILES_A_TASK = 64
-_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+# A link is not followed and a FIFO not waited for, whatever takes a file's place meanwhile.
+OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _SPECIAL = (
     (stat.S_ISFIFO, "is a FIFO"),
     (stat.S_ISSOCK, "is a socket"),
@@ -190,7 +191,7 @@ def _hash_all(root: Path, paths: list[str], limits: Limits) -> Iterable[_Hashed]
 
 def _hash(root: Path, path: str, limits: Limits) -> _Hashed:
     try:
-        descriptor = os.open(f"{root}/{path}", _OPEN_FLAGS)
+        descriptor = os.open(f"{root}/{path}", OPEN_FLAGS)
     except OSError as error:
         return _Hashed(path, fault=error.strerror or "cannot be read")
     try:

@@ -1,5 +1,6 @@
 """Reading the contents of a scanned tree for a push."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,19 @@ async def test_a_file_that_changed_is_noticed_before_it_is_sent(
     (tmp_path / "a").write_bytes(change)
     with pytest.raises(FileChangedError, match="a changed"):
         [content async for content in contents.read([blake3(b"the content").digest()])]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+async def test_what_is_no_file_any_more_is_noticed(tmp_path: Path, kind: str) -> None:
+    """A FIFO is not waited for, and a link is not followed, though it lead to the same content."""
+    contents = _tree(tmp_path, {"a": b"x", "b": b"x"})
+    (tmp_path / "b").unlink()
+    if kind == "fifo":
+        os.mkfifo(tmp_path / "b")
+    else:
+        (tmp_path / "b").symlink_to("a")
+    with pytest.raises(FileChangedError):
+        [content async for content in contents.read([blake3(b"x").digest()])]
 
 
 async def test_a_file_that_is_gone_is_noticed(tmp_path: Path) -> None:
