@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -182,6 +183,21 @@ async def test_a_change_is_taken_from_the_transaction_that_made_it(audit: Any, s
     assert first.change.after["v"] == 1
     assert not first.change.HasField("before")
     assert last.change.target == "t3"
+
+
+async def test_a_garbled_change_stops_no_other(audit: Any, store: Any) -> None:
+    """It is an event too, as far as it can be told."""
+    for number, levels in enumerate((10, 60, 300, 900)):
+        after = '{"a":' * levels + "1" + "}" * levels
+        garbled = {"time": "nan", "action": "x", "target": f"{number}", "after": after}
+        await store.xadd(ADMIN_EVENTS_STREAM, garbled)
+    await store.xadd(ADMIN_EVENTS_STREAM, admin_event_fields("x.thing.set", "last"))
+    events = await _until_listed(audit, 5)
+
+    assert [event.change.target for event in events] == ["last", "3", "2", "1", "0"]
+    assert all(abs(event.event_time.seconds - time.time()) < 600 for event in events)
+    assert "[too deep]" in str(events[1].change.after)
+    assert "[too deep]" not in str(events[4].change.after)
 
 
 async def test_filters(audit: Any) -> None:
