@@ -56,8 +56,12 @@ class Recorder:
         group: list[_Waiting] = []
         events = 0
         while self._waiting and (not group or events < _MOST_EVENTS):
-            group.append(self._waiting.pop(0))
-            events += len(group[-1].delivery.events)
+            waiting = self._waiting.pop(0)
+            # Whoever waited may have given up, and will come again with the same delivery. While
+            # Redis does not answer, keeping those would take ever more memory.
+            if not waiting.done.done():
+                group.append(waiting)
+                events += len(waiting.delivery.events)
         if not self._waiting:
             self._there.clear()
         return group

@@ -181,6 +181,23 @@ async def recorder(chain: Chain) -> Any:
         yield recorder
 
 
+async def test_what_nobody_waits_for_any_more_is_forgotten(
+    store: Any, chain: Chain, recorder: Recorder, call_of: CallOf
+) -> None:
+    """Who gave up comes again, so a store that does not answer fills no memory."""
+    await store.client_pause(1500, all=True)
+    first = asyncio.create_task(recorder.record(Delivery([call_of(1)])))
+    for _ in range(20):  # until it is on its way
+        await asyncio.sleep(0)
+    for number in range(2, 100):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(recorder.record(Delivery([call_of(number)])), 0.001)
+    await first
+    await recorder.record(Delivery([call_of(100)]))
+    records = await chain.read(start=1, count=200)
+    assert [Event.parse(record.event).id for record in records] == ["call-1", "call-100"]
+
+
 async def test_retention_keeps_the_rest_valid(
     chain: Chain, recorder: Recorder, call_of: CallOf
 ) -> None:
