@@ -37,8 +37,7 @@ class Telemetry:
             kind=SpanKind.SERVER,
             attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": method},
         )
-        # Never detached: the call has a task of its own, and its context ends with it. A stream
-        # whose caller left may even be closed in another task, where this could not be undone.
+        # Never detached: the call has a task of its own, and its context ends with it.
         context.attach(trace.set_span_in_context(span))
         call.state[_SPAN] = span
 
