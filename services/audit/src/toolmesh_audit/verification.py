@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from toolmesh_audit.chain import Chain
+from toolmesh_audit.chain import Chain, Checkpoint
 from toolmesh_audit.errors import SequenceUnknown
 from toolmesh_audit.records import GENESIS, Record
 from toolmesh_audit.retention import TRIM_ACTION
@@ -121,10 +121,24 @@ async def verify(
         SequenceUnknown: there is no record `from_seq`.
         Unavailable: Redis does not answer.
     """
-    checkpoint, head = await chain.checkpoint(), await chain.head()
+    while True:
+        checkpoint = await chain.checkpoint()
+        async for finding in _verify(chain, checkpoint, from_seq=from_seq, anchors=anchors):
+            # What is missing may have been forgotten, in its time, since the check began.
+            if finding.fault is Fault.REMOVED and await chain.checkpoint() != checkpoint:
+                break
+            yield finding
+        else:
+            return
+
+
+async def _verify(
+    chain: Chain, checkpoint: Checkpoint, *, from_seq: int, anchors: Mapping[int, str]
+) -> AsyncIterator[Finding]:
+    head = await chain.head()
     start = from_seq or checkpoint.seq + 1
     known = dict((await chain.anchors()).values()) | dict(anchors)
-    walk = _Walk(start, await _before(chain, start), known)
+    walk = _Walk(start, await _before(chain, checkpoint, start), known)
     walk.finding = Finding(total=max(head.seq - start + 1, 0))
     reported = time.monotonic()
     while walk.expected <= head.seq:
@@ -158,9 +172,8 @@ async def verify(
     yield replace(walk.finding, finished=True, message="every record is as it was written")
 
 
-async def _before(chain: Chain, start: int) -> bytes:
+async def _before(chain: Chain, checkpoint: Checkpoint, start: int) -> bytes:
     """The hash that the record `start` must have for the one before it."""
-    checkpoint = await chain.checkpoint()
     if start == checkpoint.seq + 1:
         return checkpoint.hash
     found = await chain.read(start=start - 1, count=1) if start > checkpoint.seq + 1 else []

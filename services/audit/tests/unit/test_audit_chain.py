@@ -215,6 +215,24 @@ async def test_retention_keeps_the_rest_valid(
         await _verify(chain, from_seq=3)
 
 
+async def test_what_is_forgotten_during_a_check_was_not_removed(
+    store: Any, chain: Chain, recorder: Recorder, call_of: CallOf
+) -> None:
+    """The check begins again after it."""
+    await _fill(chain, call_of)
+
+    class ForgettingChain(Chain):
+        """Forgets records when they are first read."""
+
+        async def read(self, **place: Any) -> list[Record]:
+            if (await chain.head()).seq == 6:
+                await forget(chain, recorder, before=time.time() + 60)
+            return await super().read(**place)
+
+    finding = await _verify(ForgettingChain(store))
+    assert (finding.fault, finding.checked, finding.last) == (None, 2, 7)
+
+
 async def test_a_feigned_retention_is_found(store: Any, chain: Chain, call_of: CallOf) -> None:
     """Records that went with a checkpoint of which the log does not tell were removed."""
     await _fill(chain, call_of)
