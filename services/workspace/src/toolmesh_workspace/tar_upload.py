@@ -5,12 +5,15 @@ import os
 import sys
 import tempfile
 from array import array
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import structlog
+
+from toolmesh_serving.errors import Unavailable
 from toolmesh_workspace.access import Access, Requester
 from toolmesh_workspace.blob_store import BlobStore
 from toolmesh_workspace.blob_writer import BlobWriter
@@ -19,7 +22,7 @@ from toolmesh_workspace.leases import Leases
 from toolmesh_workspace.push_slots import PushSlots, lively
 from toolmesh_workspace.records import Records
 from toolmesh_workspace.snapshots import Snapshots
-from toolmesh_workspace.unpack import TAR_REFUSAL, Answer, Job
+from toolmesh_workspace.unpack import DISK_FAILURE, TAR_REFUSAL, Answer, Job
 from toolmesh_workspace.workspace_record import Workspace
 from toolmesh_workspaces.limits import Limits
 from toolmesh_workspaces.manifest import DIGEST_BYTES, Manifest, decode
@@ -32,6 +35,7 @@ _READ_BATCH_BYTES = 8 * 2**20
 _CONCURRENT_UNPACKS = 2
 # Headers and padding of a plain tar file.
 _OVERHEAD_BYTES = 256 * 2**20
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,12 @@ class TarUploads:
         """Make a tar file the workspace's newest snapshot; return the workspace.
 
         The file and what is in it are kept on disk, in files without a name. It raises
-        WorkspaceUnknown, AccessTooLow, TooManyPushes, PushIdle, TarInvalid, TooLarge, PathInvalid
-        and FileTypeInvalid; nothing of the workspace has changed then.
+        WorkspaceUnknown, AccessTooLow, TooManyPushes, PushIdle, TarInvalid, TooLarge, PathInvalid,
+        FileTypeInvalid, and Unavailable when the disk is full; nothing of the workspace has changed
+        then.
         """
         record = await self._records.get(workspace, by=by, needs=Access.WRITER)
-        with self._slots.slot(by.subject), ExitStack() as files:
+        with self._slots.slot(by.subject), _using_disk(), ExitStack() as files:
             source = files.enter_context(tempfile.TemporaryFile(dir=self._spool_folder))
             unpacked = files.enter_context(tempfile.TemporaryFile(dir=self._spool_folder))
             await self._spool(lively(parts), source)
@@ -141,6 +146,20 @@ class TarUploads:
             return await self._snapshots.commit(record.id, manifest, by=by)
 
 
+@contextmanager
+def _using_disk() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _no_disk(str(error)) from error
+
+
+def _no_disk(reason: str) -> Unavailable:
+    # The caller is told no more than to try again, so the reason stands here alone.
+    _log.warning("disk for uploads failed", error=reason)
+    return Unavailable("uploads cannot be taken for now; try again", retry_after_seconds=10)
+
+
 def _finish_spool(source: BinaryIO, parts: list[bytes]) -> None:
     source.writelines(parts)
     source.flush()
@@ -153,6 +172,8 @@ def _read_answer(output: bytes, unpacked: BinaryIO) -> tuple[Manifest, _Contents
         # The process was ended by a bound that the kernel holds.
         raise at_field(TarInvalid, "tar", "takes too much memory or time to be unpacked")
     answer = Answer.from_line(head)
+    if answer.refusal == DISK_FAILURE:
+        raise _no_disk(answer.description)
     if answer.refusal == TAR_REFUSAL:
         raise at_field(TarInvalid, answer.field, answer.description)
     if answer.refusal:

@@ -20,6 +20,8 @@ from toolmesh_workspaces.refusals import ManifestError, Refusal
 _MEMORY_BYTES = 1 << 30
 _CPU_SECONDS = 600
 TAR_REFUSAL = "TAR_INVALID"
+# Not the caller's fault: where the files are is full, say.
+DISK_FAILURE = "DISK"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +74,21 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-    with os.fdopen(job.source, "rb") as source, os.fdopen(job.contents, "wb") as contents:
-        try:
+    try:
+        with os.fdopen(job.source, "rb") as source, os.fdopen(job.contents, "wb") as contents:
             unpacked = read_tar(source, contents, job.limits)
-        except ManifestError as error:
-            _refuse(error.refusal.value, error.field, error.description)
-        except (TarError, StreamError) as error:
-            _refuse(TAR_REFUSAL, "tar", str(error))
-        except BombError as error:
-            _refuse(Refusal.TOO_LARGE.value, "tar", str(error))
-        except MemoryError:
-            _refuse(Refusal.TOO_LARGE.value, "tar", "needs too much memory to be unpacked")
-        else:
-            _answer(unpacked)
+    except ManifestError as error:
+        _refuse(error.refusal.value, error.field, error.description)
+    except (TarError, StreamError) as error:
+        _refuse(TAR_REFUSAL, "tar", str(error))
+    except BombError as error:
+        _refuse(Refusal.TOO_LARGE.value, "tar", str(error))
+    except MemoryError:
+        _refuse(Refusal.TOO_LARGE.value, "tar", "needs too much memory to be unpacked")
+    except OSError as error:
+        _refuse(DISK_FAILURE, "", str(error))
+    else:
+        _answer(unpacked)
 
 
 def _refuse(refusal: str, field: str, description: str) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import os
+import resource
+import sys
 import tarfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from toolmesh_serving.errors import ToolmeshError
+from toolmesh_serving.errors import ToolmeshError, Unavailable
 from toolmesh_workspace.access import Requester
 from toolmesh_workspace.errors import (
     FileTypeInvalid,
@@ -19,6 +21,7 @@ from toolmesh_workspace.errors import (
     TooLarge,
     WorkspaceUnknown,
 )
+from toolmesh_workspace.unpack import DISK_FAILURE, Answer, Job
 from toolmesh_workspaces.limits import Limits
 
 
@@ -148,3 +151,41 @@ async def test_a_caller_who_hangs_up_leaves_nothing_behind(parts: Any) -> None:
         await upload
     assert _files_below(parts.spool) == []
     assert await parts.workspaces.get(made.id, by=Requester("ann")) == made
+
+
+async def test_a_disk_that_is_full_is_not_the_callers_fault(parts: Any) -> None:
+    """An upload that cannot be kept may be tried again."""
+    made = await parts.workspaces.create("x", by=Requester("ann"))
+    data = os.urandom(5 * 2**20)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, limits[1]))
+    try:
+        with pytest.raises(Unavailable):
+            await parts.uploads.upload(made.id, _stream(data, 2**20), by=Requester("ann"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    parts.spool.rmdir()
+    with pytest.raises(Unavailable):
+        await parts.uploads.upload(made.id, _stream(data), by=Requester("ann"))
+
+
+async def test_a_disk_that_gets_full_while_a_tar_file_is_unpacked_is_told_from_a_bad_one(
+    tmp_path: Path,
+) -> None:
+    """What is unpacked may be much larger than what came."""
+    (tmp_path / "tar").write_bytes(_tar({"a": b"1" * 2**20}))
+    source, full = os.open(tmp_path / "tar", os.O_RDONLY), os.open("/dev/full", os.O_WRONLY)
+    try:
+        unpacking = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "toolmesh_workspace.unpack",
+            Job(source=source, contents=full, limits=Limits()).to_argument(),
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=(source, full),
+        )
+        output, _ = await unpacking.communicate()
+    finally:
+        os.close(source)
+        os.close(full)
+    assert Answer.from_line(output).refusal == DISK_FAILURE
