@@ -6,6 +6,7 @@ are atomic in both stores: a content is there whole or not at all.
 """
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,8 +62,9 @@ class BlobStore:
     Every method raises Unavailable when the store does not answer.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, *, folder: Path | None = None) -> None:
         self._store = store
+        self._folder = folder
 
     @classmethod
     def open(cls, location: str) -> "BlobStore":
@@ -75,7 +77,8 @@ class BlobStore:
         if not separator or scheme == "file":
             folder = Path(rest if separator else location).absolute()
             make_private_folder(folder)
-            return cls(from_url(folder.as_uri(), automatic_cleanup=True))
+            store = from_url(folder.as_uri(), automatic_cleanup=True)
+            return cls(store, folder=folder)
         if scheme != "s3":
             raise ValueError(f"a blob store is a folder or s3://bucket/prefix, not {scheme}://")
         # Giving client_options here would make it forget AWS_ALLOW_HTTP.
@@ -144,6 +147,19 @@ class BlobStore:
         """Delete all contents and manifests of a workspace."""
         async for objects in self.list_objects(workspace):
             await self.delete_objects(objects)
+        if self._folder is not None:
+            # What is unfinished is in no list.
+            left = self._folder / workspace
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+
+    async def delete_unfinished(self, workspace: str) -> None:
+        """Delete what processes that were killed had begun to write, while nobody writes.
+
+        S3 keeps such parts out of sight; a rule of the bucket deletes them.
+        """
+        if self._folder is not None:
+            with _reaching():
+                await asyncio.to_thread(_unlink_unfinished, self._folder / workspace)
 
     async def read(self, workspace: str, digest: bytes, *, piece_bytes: int) -> "BlobContent":
         """Open one content; it raises BlobMissingError.
@@ -197,6 +213,12 @@ class BlobContent:
         with _reaching():
             async for piece in self._stream:
                 yield piece
+
+
+def _unlink_unfinished(folder: Path) -> None:
+    # As obstore calls a file until it is whole.
+    for file in folder.glob("*/*#*"):
+        file.unlink(missing_ok=True)
 
 
 def _key(workspace: str, digest: bytes) -> str:

@@ -63,6 +63,7 @@ class Sweeper:
                 if dead:
                     await self._blobs.delete_objects(dead)
                     count += len(dead)
+            await self._blobs.delete_unfinished(workspace)
             # Those beyond will need no keeping soon.
             await self._records.settle_unswept(workspace, again=len(kept) > SNAPSHOTS_KEPT)
             return count

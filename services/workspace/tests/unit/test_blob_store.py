@@ -52,6 +52,37 @@ async def test_workspaces_share_nothing(store: BlobStore) -> None:
             await store.read(other, digest, piece_bytes=1)
 
 
+async def test_of_a_deleted_workspace_nothing_is_left_on_disk(tmp_path: Path) -> None:
+    """Not even what a process wrote of a content when it was killed."""
+    store = BlobStore.open(str(tmp_path))
+    other = await _put(store, "w-1", b"x")
+    _leave_half(tmp_path / "w", await _put(store, "w", b"x"))
+    await store.delete_workspace("w")
+    assert _files_below(tmp_path) == [f"w-1/{other.hex()[:2]}/{other.hex()}"]
+
+
+async def test_what_was_begun_and_never_finished_is_deleted(tmp_path: Path) -> None:
+    """And nothing else, nor of another workspace."""
+    store = BlobStore.open(str(tmp_path))
+    digest = await _put(store, "w", b"x")
+    await store.put_manifest("w", "snapshot", b"x")
+    await _put(store, "w-1", b"x")
+    kept = _files_below(tmp_path)
+    _leave_half(tmp_path / "w", digest)
+    await store.delete_unfinished("w")
+    assert _files_below(tmp_path) == kept
+    await store.delete_unfinished("w-2")
+
+
+def _leave_half(folder: Path, digest: bytes) -> None:
+    """Leave what is left when a process is killed that writes a content."""
+    (folder / digest.hex()[:2] / f"{digest.hex()}#1").write_bytes(b"the first half")
+
+
+def _files_below(folder: Path) -> list[str]:
+    return sorted(f"{file.relative_to(folder)}" for file in folder.rglob("*") if file.is_file())
+
+
 async def test_stats_tell_what_is_there(store: BlobStore) -> None:
     """Digests that are not stored are left out, and sizes are those of the contents."""
     one, two = await _put(store, "w", b"1"), await _put(store, "w", b"22")

@@ -1,6 +1,7 @@
 """What nobody needs is deleted, and nothing else."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,18 @@ async def test_contents_of_a_push_that_broke_off_are_deleted(
     await parts.sweeper.sweep()
     assert len(await _names(parts, workspace)) == kept
     assert await parts.records.due_unswept() == []
+
+
+async def test_what_was_begun_and_never_finished_is_swept(
+    parts: Any, workspace: str, blob_folder: Path
+) -> None:
+    """A process that is killed leaves half a content, which no list tells of."""
+    await _commit(parts, workspace, b"1")
+    unfinished = blob_folder / workspace / "manifests" / "half#1"
+    unfinished.write_bytes(b"half")
+    await parts.sweeper.sweep_workspace(workspace)
+    assert not unfinished.exists()
+    assert len(await _names(parts, workspace)) == 2
 
 
 async def test_snapshots_that_are_kept_for_a_while_are_deleted_after_it(
