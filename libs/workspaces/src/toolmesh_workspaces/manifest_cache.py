@@ -1,6 +1,8 @@
 """Keeps manifests in memory: snapshots never change, so what was read once stays right."""
 
+import asyncio
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 from toolmesh_workspaces.manifest import Manifest
 
@@ -16,6 +18,15 @@ class ManifestCache:
         self._max_files = max_files
         self._manifests: OrderedDict[tuple[str, str], Manifest] = OrderedDict()
         self._files = 0
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, workspace: str, snapshot: str) -> asyncio.Lock:
+        """Return the lock that is held while a manifest is loaded.
+
+        Those who want the same one at once would else load it each, 100 MB at worst. Who has waited
+        for the lock finds the manifest here, unless loading it failed.
+        """
+        return self._turns.setdefault((workspace, snapshot), asyncio.Lock())
 
     def get(self, workspace: str, snapshot: str) -> Manifest | None:
         """Return a manifest that is kept, or None."""

@@ -61,12 +61,10 @@ class Snapshot:
         """
         got = await stub.GetWorkspace(pb.GetWorkspaceRequest(workspace=workspace))
         wanted = snapshot or got.workspace.snapshot
-        manifest = cache.get(workspace, wanted) if cache is not None else None
-        if manifest is None:
-            known = cache.last_of(workspace) if cache is not None else None
-            manifest = await _fetch_manifest(stub, workspace, wanted, limits, known)
-            if cache is not None:
-                cache.put(workspace, manifest)
+        if cache is None:
+            manifest = await _fetch_manifest(stub, workspace, wanted, limits, None)
+        else:
+            manifest = await _cached_manifest(stub, workspace, wanted, limits, cache)
         return cls(stub, workspace=workspace, manifest=manifest)
 
     @property
@@ -136,6 +134,22 @@ class Snapshot:
                 yield digest, content
         if next(expected, None) is not None:
             raise CorruptSnapshotError("fewer contents were sent than asked for")
+
+
+async def _cached_manifest(
+    stub: "WorkspaceServiceStub",
+    workspace: str,
+    snapshot: str,
+    limits: Limits,
+    cache: ManifestCache,
+) -> Manifest:
+    async with cache.turn(workspace, snapshot):
+        manifest = cache.get(workspace, snapshot)
+        if manifest is None:
+            known = cache.last_of(workspace)
+            manifest = await _fetch_manifest(stub, workspace, snapshot, limits, known)
+            cache.put(workspace, manifest)
+    return manifest
 
 
 async def _fetch_manifest(

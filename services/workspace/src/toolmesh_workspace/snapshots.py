@@ -107,13 +107,14 @@ class Snapshots:
         return record
 
     async def _load(self, workspace: str, snapshot: str) -> Manifest | None:
-        manifest = self._cache.get(workspace, snapshot)
-        if manifest is None:
-            data = await self._blobs.get_manifest(workspace, snapshot)
-            if data is None:
-                return None
-            manifest = await asyncio.to_thread(decode, data)
-            self._cache.put(workspace, manifest)
+        async with self._cache.turn(workspace, snapshot):
+            manifest = self._cache.get(workspace, snapshot)
+            if manifest is None:
+                data = await self._blobs.get_manifest(workspace, snapshot)
+                if data is None:
+                    return None
+                manifest = await asyncio.to_thread(decode, data)
+                self._cache.put(workspace, manifest)
         return manifest
 
 

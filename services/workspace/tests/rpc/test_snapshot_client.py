@@ -1,5 +1,6 @@
 """The client library against a real server: push a folder, read it back, check it out."""
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -160,3 +161,14 @@ async def test_a_kept_manifest_is_not_given_to_others(
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await Snapshot.open(bob, workspace=workspace, snapshot=snapshot, cache=cache)
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_manifest_that_many_calls_want_at_once_is_fetched_once(
+    stub: Any, workspace: str, tree: Path
+) -> None:
+    """It may take 100 MB, and an agent's calls come together."""
+    await push_folder(stub, workspace=workspace, root=tree)
+    cache = ManifestCache()
+    opening = (Snapshot.open(stub, workspace=workspace, cache=cache) for _ in range(9))
+    first, *others = await asyncio.gather(*opening)
+    assert all(snapshot.manifest is first.manifest for snapshot in others)

@@ -288,3 +288,14 @@ async def test_another_replica_knows_what_was_pushed(
     manifest = await replica.workspaces.manifest(workspace, "", by=Requester("ann"))
     assert manifest.snapshot == first.workspace.snapshot
     assert (await _push(make_parts(), workspace, {"a": b"1", "c": b"3"})).blob_count == 1
+
+
+async def test_a_manifest_that_many_want_at_once_is_loaded_once(
+    parts: Any, workspace: str, make_parts: Callable[..., Any]
+) -> None:
+    """It may take 100 MB."""
+    await _push(parts, workspace, {"a": b"1"})
+    replica = make_parts()
+    opening = (replica.workspaces.manifest(workspace, "", by=Requester("ann")) for _ in range(9))
+    first, *others = await asyncio.gather(*opening)
+    assert all(manifest is first for manifest in others)
