@@ -163,6 +163,8 @@ async def _fetch_manifest(
     request = pb.GetManifestRequest(workspace=workspace, snapshot=snapshot)
     builder = ManifestBuilder(limits)
     async for response in stub.GetManifest(request):
+        # Not named: it was the newest, and there was none a moment ago.
+        snapshot = snapshot or response.snapshot
         for file in response.files:
             builder.add(entry_of(file))
     manifest = await asyncio.to_thread(_built, builder, known)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc.aio
@@ -172,3 +173,18 @@ async def test_a_manifest_that_many_calls_want_at_once_is_fetched_once(
     opening = (Snapshot.open(stub, workspace=workspace, cache=cache) for _ in range(9))
     first, *others = await asyncio.gather(*opening)
     assert all(snapshot.manifest is first.manifest for snapshot in others)
+
+
+async def test_a_workspace_whose_first_push_ends_meanwhile_is_opened(
+    stub: Any, workspace: str, tree: Path
+) -> None:
+    """The service may have no snapshot when it is asked for the newest, and one right after."""
+    empty = await stub.GetWorkspace(pb.GetWorkspaceRequest(workspace=workspace))
+    pushed = await push_folder(stub, workspace=workspace, root=tree)
+
+    async def answered_before(_: pb.GetWorkspaceRequest) -> pb.GetWorkspaceResponse:
+        return empty
+
+    early: Any = SimpleNamespace(GetWorkspace=answered_before, GetManifest=stub.GetManifest)
+    snapshot = await Snapshot.open(early, workspace=workspace)
+    assert snapshot.digest == pushed.workspace.snapshot
