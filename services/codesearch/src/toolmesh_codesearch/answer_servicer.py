@@ -9,7 +9,7 @@ the tokens of the parts are those of the whole.
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from toolmesh.codesearch.v1 import codesearch_service_pb2, hit_pb2
@@ -90,6 +90,7 @@ class _Draft(Generic[Answer]):
             for separator, hit in zip(before, self._hits, strict=False)
         ]
         self._code_tokens: dict[tuple[int, int, bool], int] = {}
+        self._last: dict[int, tuple[HitCode, int]] = {}
         self.take(len(self._hits))
 
     def take(self, count: int) -> None:
@@ -120,12 +121,34 @@ class _Draft(Generic[Answer]):
         return answer
 
     def _tokens_of_code(self, place: int, code: HitCode) -> int:
-        key = place, len(code.lines), code.truncated
+        # Without lines, all are alike.
+        key = place if code.lines else -1, len(code.lines), code.truncated
         if key not in self._code_tokens:
-            hit = hit_pb2.Hit()
-            _put_code(hit, code)
-            self._code_tokens[key] = self._count_tokens(_divided(hit)[1])
+            last, tokens = self._last.get(place, (_NO_CODE, 0))
+            shared = _shared_lines(last, code)
+            if shared:
+                tokens += self._tokens_from(shared, code) - self._tokens_from(shared, last)
+            else:
+                tokens = self._tokens_from(0, code)
+            self._code_tokens[key] = tokens
+            self._last[place] = code, tokens
         return self._code_tokens[key]
+
+    def _tokens_from(self, line: int, code: HitCode) -> int:
+        """Count the tokens of code and what comes after it, from the beginning of a line on."""
+        hit = hit_pb2.Hit()
+        _put_code(hit, replace(code, lines=code.lines[line:]))
+        text = _divided(hit)[1]
+        return self._count_tokens(text.removeprefix('":"') if line else text)
+
+
+def _shared_lines(one: HitCode, other: HitCode) -> int:
+    """Return how many lines of both, which begin alike, can be left out when they are compared.
+
+    A line break is written as a letter and its sign, so that the next line may begin with none.
+    """
+    fewest = min(len(one.lines), len(other.lines))
+    return next((at for at in range(fewest - 1, 0, -1) if not one.lines[at][:1].isalpha()), 0)
 
 
 def _fitting(
