@@ -149,7 +149,7 @@ def _load(built_in: _BuiltIn) -> click.Command:
 
 def _groups() -> tuple[str, ...]:
     """The groups of the contract; none where the stubs were not generated."""
-    from toolmesh_cli.derived import groups
+    from toolmesh_cli.mesh_contract import groups
 
     try:
         return tuple(groups())

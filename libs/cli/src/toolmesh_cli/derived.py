@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,9 +11,10 @@ import click
 from google.protobuf.descriptor import FieldDescriptor
 
 from toolmesh_cli.arguments import build_request, kebab
-from toolmesh_cli.command_names import Groups, command_groups, proto_service
+from toolmesh_cli.command_names import proto_service
 from toolmesh_cli.connection import Session, connected, subject_of
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.mesh_contract import contract, groups
 from toolmesh_cli.pages import Wanted, is_paged
 from toolmesh_cli.parameters import (
     Parameters,
@@ -27,15 +27,8 @@ from toolmesh_cli.parameters import (
 )
 from toolmesh_cli.pushed import pushed_workspaces
 from toolmesh_cli.suggestions import SuggestingGroup
-from toolmesh_contracts.contract import Contract, Method
+from toolmesh_contracts.contract import Method
 
-# Commands that stand in no group.
-BUILT_IN: Final = (
-    *("up", "down", "status", "logs", "token", "whoami", "sign-in", "sign-out"),
-    *("push", "tools", "call"),
-)
-# Methods that a flag of one of them calls: `sign-in --id-token`.
-BY_FLAG: Final = ("sign-in-with-id-token",)
 # Commands in a group that do more than one call: the module and the function that makes it.
 _WRITTEN: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -45,31 +38,6 @@ _WRITTEN: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("roles", "withdraw"): "roles_assign:withdraw_command",
     }
 )
-
-
-@cache
-def contract() -> Contract:
-    """The mesh's contract, read once.
-
-    Raises:
-        CliError: the stubs were not generated.
-    """
-    try:
-        return Contract.load()
-    except (FileNotFoundError, ModuleNotFoundError) as error:
-        raise CliError(
-            "the descriptors of the mesh are missing", hint="generate them with `make proto`"
-        ) from error
-
-
-@cache
-def groups() -> Groups:
-    """The methods that can be called from a command line, by group and by command.
-
-    Raises:
-        CliError: the stubs were not generated.
-    """
-    return command_groups(contract().methods, taken=BUILT_IN + BY_FLAG)
 
 
 def group_help(name: str) -> str:

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from toolmesh_cli.arguments import kebab
-from toolmesh_cli.derived import contract
+from toolmesh_cli.mesh_contract import contract
 from toolmesh_cli.wording import size, span
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{40,}")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from toolmesh_cli.arguments import kebab
-from toolmesh_cli.derived import contract, groups
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.mesh_contract import contract, groups
 from toolmesh_contracts.contract import Method
 
 

@@ -27,7 +27,7 @@ class SuggestingGroup(click.Group):
 
     def guess(self, ctx: click.Context, args: list[str]) -> str:
         """A sentence that names the nearest command; empty: none is near."""
-        from toolmesh_cli.derived import groups
+        from toolmesh_cli.mesh_contract import groups
 
         root = ctx.find_root().command_path
         methods = {

@@ -12,8 +12,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from toolmesh_cli.app import run
 from toolmesh_cli.arguments import kebab
 from toolmesh_cli.command_names import command_groups
-from toolmesh_cli.derived import BUILT_IN, BY_FLAG, command_group, contract, groups, method_command
+from toolmesh_cli.derived import command_group, method_command
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.mesh_contract import BUILT_IN, BY_FLAG, contract, groups
 from toolmesh_cli.method_names import find_method
 from toolmesh_cli.parameters import has_workspace_default, request_fields
 from toolmesh_cli.pushed import remember_push

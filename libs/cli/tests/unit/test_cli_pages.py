@@ -8,7 +8,7 @@ from toolmesh.codesearch.v1 import codesearch_service_pb2, hit_pb2
 from toolmesh.identity.v1 import user_pb2, user_service_pb2
 from toolmesh.repomap.v1 import repomap_service_pb2
 from toolmesh.semgrep.v1 import finding_pb2, semgrep_service_pb2
-from toolmesh_cli.derived import contract, groups
+from toolmesh_cli.mesh_contract import contract, groups
 from toolmesh_cli.pages import Wanted, how_to_see_more, is_paged, most_a_page
 from toolmesh_contracts.field_rules import FieldRules
 

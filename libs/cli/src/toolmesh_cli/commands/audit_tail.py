@@ -9,7 +9,8 @@ from toolmesh_cli.answers import print_json
 from toolmesh_cli.arguments import build_request
 from toolmesh_cli.audit_events import line
 from toolmesh_cli.connection import Session, connected
-from toolmesh_cli.derived import contract, field_helps
+from toolmesh_cli.derived import field_helps
+from toolmesh_cli.mesh_contract import contract
 from toolmesh_cli.parameters import Parameters
 
 _TAIL: Final = "/toolmesh.audit.v1.AuditService/TailAuditEvents"

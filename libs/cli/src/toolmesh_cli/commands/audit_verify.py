@@ -8,9 +8,10 @@ import click
 from toolmesh_cli.answers import print_json
 from toolmesh_cli.arguments import build_request
 from toolmesh_cli.connection import Session, connected
-from toolmesh_cli.derived import contract, field_helps
+from toolmesh_cli.derived import field_helps
 from toolmesh_cli.facts import enum_text
 from toolmesh_cli.failures import CliError, ExitCode
+from toolmesh_cli.mesh_contract import contract
 from toolmesh_cli.parameters import Parameters
 from toolmesh_cli.progress import progress_display
 from toolmesh_cli.wording import number
