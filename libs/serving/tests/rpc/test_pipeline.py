@@ -202,15 +202,7 @@ async def test_a_caller_that_reads_too_late_hears_so(
     failure_of: Any,
 ) -> None:
     """Work whose answers nobody reads ends in the method's time, or in that of one answer."""
-    ended = asyncio.Event()
-
-    async def recite(request: Any, context: Any) -> AsyncIterator[Any]:
-        try:
-            while True:
-                yield parrot.pb2.SayResponse(text="x" * 100_000)
-        finally:
-            ended.set()
-
+    recite, ended = _without_end(parrot)
     served = await serve({kind: recite})
     call = getattr(served.stub, kind)(served.pb2.SayRequest(text="hi"), metadata=bearer)
     await ended.wait()
@@ -242,6 +234,20 @@ async def test_a_caller_that_reads_slowly_hears_all(
         await asyncio.sleep(0.04)  # it is to be slow
     assert time.monotonic() - started > 1
     assert heard == [f"{number:02}" for number in range(40)]
+
+
+def _without_end(parrot: SimpleNamespace) -> tuple[Any, asyncio.Event]:
+    """Work that streams answers until it is ended, and what tells that it was."""
+    ended = asyncio.Event()
+
+    async def recite(request: Any, context: Any) -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield parrot.pb2.SayResponse(text="x" * 100_000)
+        finally:
+            ended.set()
+
+    return recite, ended
 
 
 async def _read_all(call: Any) -> list[Any]:
@@ -324,15 +330,7 @@ async def test_a_caller_that_leaves_while_an_answer_is_sent_ends_the_work(
     serve: Any, parrot: SimpleNamespace, bearer: Any, logs: list[Any]
 ) -> None:
     """A stream that nobody reads is ended, not kept for ever."""
-    ended = asyncio.Event()
-
-    async def recite(request: Any, context: Any) -> AsyncIterator[Any]:
-        try:
-            while True:
-                yield parrot.pb2.SayResponse(text="x" * 100_000)
-        finally:
-            ended.set()
-
+    recite, ended = _without_end(parrot)
     served = await serve({"Recite": recite})
     call = served.stub.Recite(served.pb2.SayRequest(text="hi"), metadata=bearer)
     await call.read()
